@@ -1,0 +1,1 @@
+"""What an architecture costs, known before it is trained: FLOPs, parameters, latency."""

@@ -1,0 +1,82 @@
+"""FLOPs and parameters, counted by fvcore once per distinct part and summed.
+
+FLOPs here are multiply-adds as fvcore counts them for convolutions and linear layers, plus one per input element of a
+global pooling, average and max alike, in evaluation mode at batch 1; batch norm and element-wise work are excluded.
+This is the count that reproduces the tables of Hu et al. 2018.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+
+from senas.architecture import Architecture, Part
+from senas.nn.network import build_network, build_part
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Complexity:
+    """Exact complexity.
+
+    Attributes:
+        flops: multiply-adds of one forward pass at batch 1.
+        params: trainable parameters.
+    """
+
+    flops: int
+    params: int
+
+    def __add__(self, other: "Complexity") -> "Complexity":
+        return Complexity(flops=self.flops + other.flops, params=self.params + other.params)
+
+
+def complexity(arch: Architecture) -> Complexity:
+    """FLOPs and parameters of an architecture: the sum over its parts, each distinct part counted once per process."""
+    total = Complexity(flops=0, params=0)
+    for part in arch.parts():
+        total += part_complexity(part)
+    return total
+
+
+@lru_cache(maxsize=65_536)
+def part_complexity(part: Part) -> Complexity:
+    """FLOPs and parameters of one part."""
+    return count_module(build_part(part), (1, part.channels, part.size, part.size))
+
+
+def whole_network_complexity(arch: Architecture) -> Complexity:
+    """The same by tracing the whole network at once: slow, the reference that `complexity` must equal."""
+    return count_module(build_network(arch), (1, arch.input.channels, arch.input.size, arch.input.size))
+
+
+def count_module(module: nn.Module, input_shape: tuple[int, ...]) -> Complexity:
+    """Count any module with the handlers of this project.
+
+    Args:
+        module: is put into evaluation mode.
+        input_shape: of its one input, batch included.
+    """
+    analysis = FlopCountAnalysis(module.eval(), torch.zeros(input_shape))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+    analysis.set_op_handle(
+        **{
+            "aten::batch_norm": _nothing,  # `None` would leave fvcore's own handle in place
+            "aten::adaptive_avg_pool2d": _input_elements,
+            "aten::adaptive_max_pool2d": _input_elements,
+        }
+    )
+    params = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    return Complexity(flops=int(analysis.total()), params=params)
+
+
+def _nothing(inputs: list[Any], outputs: list[Any]) -> Counter[str]:  # noqa: ARG001  # fvcore's signature
+    return Counter()
+
+
+def _input_elements(inputs: list[Any], outputs: list[Any]) -> Counter[str]:  # noqa: ARG001  # fvcore's signature
+    return Counter({"global_pool": math.prod(inputs[0].type().sizes())})

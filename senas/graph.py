@@ -1,0 +1,85 @@
+"""Architecture to a networkx graph of operations with shapes, traced from the module that really runs."""
+
+import operator
+
+import networkx as nx
+import torch
+from torch import fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn import functional as F
+
+from senas.architecture import Architecture
+from senas.nn.network import build_network
+from senas.nn.se import SqueezeExcite
+
+_MODULES: dict[type[nn.Module], str] = {
+    nn.Conv2d: "conv",
+    nn.BatchNorm2d: "batch_norm",
+    nn.Linear: "linear",
+    nn.ReLU: "relu",
+    nn.Sigmoid: "sigmoid",
+    nn.Hardsigmoid: "hardsigmoid",
+    nn.Tanh: "tanh",
+    nn.AdaptiveAvgPool2d: "avg_pool",
+    nn.AdaptiveMaxPool2d: "max_pool",
+    nn.Flatten: "flatten",
+}
+_FUNCTIONS = {operator.add: "add", operator.mul: "mul", operator.getitem: "slice", F.pad: "pad"}
+
+
+def architecture_graph(arch: Architecture) -> nx.DiGraph:
+    """The operations of one forward pass at batch 1 as a directed acyclic graph.
+
+    Returns:
+        One node per operation, named by its place in the module (`cells.0.branch.conv1`), with the attributes
+        `operation` (conv, batch_norm, add, ...), `shape` (of its output, batch included), `cell` (index of the cell,
+        `None` in stem and head), `stage` (`None` in stem and head) and `se` (whether it belongs to an SE block).
+        Edges follow the data. Inputs and outputs are the nodes `input` and `output`.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=False) as mode:
+        network = build_network(arch).eval()
+        traced = fx.symbolic_trace(network)
+        image = mode.from_tensor(torch.empty(1, arch.input.channels, arch.input.size, arch.input.size))
+        ShapeProp(traced, fake_mode=mode).propagate(image)
+    modules = dict(network.named_modules())
+    se_blocks = tuple(f"{name}." for name, module in modules.items() if isinstance(module, SqueezeExcite))
+    names: dict[fx.Node, str] = {}
+    graph = nx.DiGraph(digest=arch.digest)
+    for node in traced.graph.nodes:
+        scope = _scope(node)
+        names[node] = name = _unique(graph, node, scope)
+        cell = int(scope.split(".")[1]) if scope.startswith("cells.") else None
+        graph.add_node(
+            name,
+            operation=_operation(node, modules),
+            shape=tuple(node.meta["tensor_meta"].shape),
+            cell=cell,
+            stage=None if cell is None else arch.cells[cell].stage,
+            se=f"{scope}.".startswith(se_blocks) if se_blocks else False,
+        )
+        graph.add_edges_from((names[source], name) for source in node.all_input_nodes)
+    return graph
+
+
+def _operation(node: fx.Node, modules: dict[str, nn.Module]) -> str:
+    if node.op in ("placeholder", "output"):
+        return {"placeholder": "input", "output": "output"}[node.op]
+    if node.op == "call_module":
+        return _MODULES[type(modules[str(node.target)])]
+    return _FUNCTIONS[node.target]  # type: ignore[index]  # fx types targets as callable or str
+
+
+def _scope(node: fx.Node) -> str:
+    """The path of the module whose forward made the node, such as `cells.0.branch.se`."""
+    if node.op == "call_module":
+        return str(node.target)
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(next(reversed(stack))) if stack else ""
+
+
+def _unique(graph: nx.DiGraph, node: fx.Node, scope: str) -> str:
+    if node.op in ("placeholder", "output"):
+        return "input" if node.op == "placeholder" else "output"
+    name = scope if node.op == "call_module" else f"{scope}.{node.name}".lstrip(".")
+    return name if name not in graph else f"{name}.{node.name}"

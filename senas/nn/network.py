@@ -1,0 +1,56 @@
+"""Architecture to torch module, part by part, so that a part measured alone is the part that runs in the network."""
+
+import torch
+from torch import Tensor, nn
+
+from senas.architecture import Architecture, Cell, Head, Part, Stem
+from senas.nn.cells import CELL_MODULES
+
+
+class Network(nn.Module):
+    """The network of an architecture.
+
+    Args:
+        arch: what to build.
+    """
+
+    def __init__(self, arch: Architecture):
+        super().__init__()
+        stem, *cells, head = map(build_part, arch.parts())
+        self.stem = stem
+        self.cells = nn.Sequential(*cells)
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, input channels, size, size) to class logits (B, classes)."""
+        return self.head(self.cells(self.stem(images)))
+
+
+def build_network(arch: Architecture, *, seed: int = 0) -> Network:
+    """Build the torch module of an architecture, its weights drawn from `seed` alone.
+
+    Returns:
+        A module in training mode that maps (B, input channels, size, size) to logits (B, classes).
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Network(arch)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+def build_part(part: Part) -> nn.Module:
+    """Build one part; its input is (B, part.channels, part.size, part.size)."""
+    match part.layer:
+        case Stem(channels=channels):
+            return nn.Sequential(
+                nn.Conv2d(part.channels, channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+            )
+        case Cell() as cell:
+            return CELL_MODULES[cell.kind](cell, part.channels)
+        case Head(classes=classes):
+            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(part.channels, classes))

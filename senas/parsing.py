@@ -1,0 +1,146 @@
+"""Plain data (what JSON and TOML hold) to data classes and back, every key and type checked.
+
+Parsing happens at the edge, once: what comes out of `from_plain` has the declared types throughout, so that no other
+module has to check them again. Standard library alone, since profiles and architectures are read on bare devices.
+"""
+
+import dataclasses
+import json
+import math
+import os
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, cast
+
+from senas.errors import ParseError, one_of
+
+T = TypeVar("T")
+
+
+def from_plain(kind: type[T], data: object, where: str) -> T:
+    """Build a `kind` from plain data.
+
+    Args:
+        kind: a data class whose fields are scalars, literals, optional values, tuples, string-keyed dictionaries or
+            other data classes.
+        data: what `json.load` or `tomllib.load` returned.
+        where: the name of the data in error messages, such as a path.
+
+    Raises:
+        ParseError: unknown or missing key, or a value of another type; the message names the place.
+    """
+    return cast(T, _convert(kind, data, where))
+
+
+def to_plain(value: object) -> Any:
+    """Turn data classes, tuples and dictionaries of scalars into what `json.dump` accepts."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    return value
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Read a JSON file into a `kind`.
+
+    Raises:
+        ParseError: the file is missing, unreadable, no JSON, or not a `kind`.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParseError(f"{path}: {os_reason(error)}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ParseError(f"{path}: not a JSON file ({error})") from None
+    return from_plain(kind, data, str(path))
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write plain data or a data class as JSON, whole or not at all."""
+    write_whole(path, json.dumps(to_plain(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file under a temporary name and move it into place, so that readers never see half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def os_reason(error: OSError) -> str:
+    """The reason of an operating system's error without its number and path, such as `no such file or directory`."""
+    return (error.strerror or str(error)).lower()
+
+
+def _convert(kind: Any, data: object, where: str) -> object:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _convert_dataclass(kind, data, where)
+    if origin is Literal:
+        if data in arguments and type(data) in {type(argument) for argument in arguments}:
+            return data
+        if isinstance(data, str):
+            raise ParseError(f"{where}: {one_of(data, map(str, arguments))}")
+        raise ParseError(f"{where}: found {_show(data)}, allowed: {', '.join(map(str, arguments))}")
+    if origin in (Union, types.UnionType):
+        if data is None and type(None) in arguments:
+            return None
+        return _convert(next(argument for argument in arguments if argument is not type(None)), data, where)
+    if origin is tuple:
+        if not isinstance(data, list):
+            raise ParseError(f"{where}: found {_show(data)}, expected a list")
+        return tuple(_convert(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(data))
+    if origin is dict:
+        return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in _table(data, where).items()}
+    return _convert_scalar(kind, data, where)
+
+
+def _convert_scalar(kind: type, data: object, where: str) -> object:
+    if kind is float and type(data) is int:
+        data = float(data)
+    if type(data) is not kind:
+        names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+        raise ParseError(f"{where}: found {_show(data)}, expected {names[kind]}")
+    if kind is float and not math.isfinite(cast(float, data)):
+        raise ParseError(f"{where}: found {data}, expected a finite number")
+    return data
+
+
+def _convert_dataclass(kind: Any, data: object, where: str) -> object:
+    table = _table(data, where)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in table:
+        if key not in fields:
+            raise ParseError(f"{where}: unknown key, {one_of(key, fields)}")
+    missing = [name for name, field in fields.items() if name not in table and _is_required(field)]
+    if missing:
+        raise ParseError(f"{where}: missing key '{missing[0]}'")
+    hints = typing.get_type_hints(kind)
+    values = {key: _convert(hints[key], item, f"{where}: {key}") for key, item in table.items()}
+    return kind(**values)
+
+
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _table(data: object, where: str) -> dict[str, object]:
+    if not isinstance(data, dict):
+        raise ParseError(f"{where}: found {_show(data)}, expected a table of keys and values")
+    return cast(dict[str, object], data)
+
+
+def _show(data: object) -> str:
+    text = "nothing" if data is None else repr(data)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,180 @@
+"""Search spaces as TOML files: every key checked against the schema and the backbone."""
+
+import itertools
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from senas.architecture import Excitation, Head, Input, Integration, SEConfig, Squeeze
+from senas.errors import SenasError, SpaceError, one_of
+from senas.parsing import from_plain, os_reason
+from senas.references import reference
+from senas.resources import shipped_folder
+from senas.space import SearchSpace, StageSpace
+
+T = TypeVar("T")
+MAX_OPTIONS = 1_000
+MAX_DEPTH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SEStageTable:
+    """`[se.stage.N]`: what differs in one stage."""
+
+    per: Literal["cell", "stage"] | None = None
+    off: bool | None = None
+    reduction: tuple[int, ...] | None = None
+    integration: tuple[Integration, ...] | None = None
+    squeeze: tuple[Squeeze, ...] | None = None
+    excitation: tuple[Excitation, ...] | None = None
+    bias: tuple[bool, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SETable:
+    """`[se]`: the atomic choice in every cell."""
+
+    per: Literal["cell", "stage"] = "cell"
+    off: bool = True
+    reduction: tuple[int, ...] = ()
+    integration: tuple[Integration, ...] = ("standard",)
+    squeeze: tuple[Squeeze, ...] = ("avg",)
+    excitation: tuple[Excitation, ...] = ("sigmoid",)
+    bias: tuple[bool, ...] = (True,)
+    stage: dict[str, _SEStageTable] = field(default_factory=dict)
+
+    def in_stage(self, number: int) -> "_SETable":
+        """The table with the overrides of one stage applied."""
+        override = self.stage.get(str(number))
+        if override is None:
+            return self
+        names = ("per", "off", "reduction", "integration", "squeeze", "excitation", "bias")
+        return replace(self, **{n: getattr(override, n) for n in names if getattr(override, n) is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DepthTable:
+    """`[depth]`: cells per stage."""
+
+    stage: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WidthTable:
+    """`[width]`: output channels of the stem and of each stage."""
+
+    stem: tuple[int, ...] | None = None
+    stage: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SpaceTable:
+    """The whole file."""
+
+    name: str
+    backbone: str
+    input: Input
+    classes: int
+    se: _SETable
+    depth: _DepthTable = field(default_factory=_DepthTable)
+    width: _WidthTable = field(default_factory=_WidthTable)
+
+
+def load_space(name_or_path: str | Path) -> SearchSpace:
+    """Read a search space.
+
+    Args:
+        name_or_path: the name of a shipped space (see `shipped_spaces`) or a path to a TOML file.
+
+    Raises:
+        SpaceError: no such space or file, no TOML, or choices that contradict the backbone.
+        SenasError: an unknown key or a value of the wrong type; the message names it and the nearest known one.
+    """
+    text = str(name_or_path)
+    if text in (shipped := shipped_spaces()):
+        path = shipped[text]
+    elif text.endswith(".toml"):
+        path = Path(text)
+    else:
+        raise SpaceError(f"search space: {one_of(text, shipped)}, or a path ending in .toml")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpaceError(f"{path}: {os_reason(error)}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SpaceError(f"{path}: not a TOML file ({error})") from None
+    try:
+        return _space(from_plain(_SpaceTable, table, str(path)), str(path))
+    except SenasError as error:
+        message = str(error)
+        raise type(error)(message if message.startswith(str(path)) else f"{path}: {message}") from None
+
+
+def shipped_spaces() -> dict[str, Path]:
+    """The spaces that come with senas: name to file."""
+    return {path.stem: path for path in sorted(shipped_folder("search_spaces").glob("*.toml"))}
+
+
+def _space(table: _SpaceTable, where: str) -> SearchSpace:
+    backbone = reference(
+        table.backbone, input_channels=table.input.channels, input_size=table.input.size, classes=table.classes
+    )
+    known = set(map(str, backbone.stages))
+    for section, given in (("se", table.se.stage), ("depth", table.depth.stage), ("width", table.width.stage)):
+        for number in given:
+            if number not in known:
+                raise SpaceError(f"{where}: {section}.stage of {table.backbone}: {one_of(number, known)}")
+    stages = []
+    for number in backbone.stages:
+        cells = backbone.stage(number)
+        plain = tuple(replace(cell, se=None) for cell in cells)
+        se = table.se.in_stage(number)
+        stages.append(
+            StageSpace(
+                cells=plain,
+                depths=_options(f"depth.stage.{number}", table.depth.stage.get(str(number), (len(cells),)), MAX_DEPTH),
+                widths=_options(f"width.stage.{number}", table.width.stage.get(str(number), (cells[0].channels,))),
+                se=_se_options(se, f"se.stage.{number}" if str(number) in table.se.stage else "se"),
+                se_per=se.per,
+            )
+        )
+    return SearchSpace(
+        name=table.name,
+        backbone=table.backbone,
+        input=table.input,
+        stem=backbone.stem,
+        stem_widths=_options("width.stem", table.width.stem or (backbone.stem.channels,)),
+        stages=tuple(stages),
+        head=Head(classes=table.classes),
+    )
+
+
+def _se_options(table: _SETable, where: str) -> tuple[SEConfig | None, ...]:
+    """Every combination of the table's lists, "no SE" first."""
+    for name in ("reduction", "integration", "squeeze", "excitation", "bias"):
+        _distinct(f"{where}.{name}", getattr(table, name))
+    blocks: list[SEConfig | None] = [None] if table.off else []
+    combinations = itertools.product(table.reduction, table.integration, table.squeeze, table.excitation, table.bias)
+    for reduction, integration, squeeze, excitation, bias in itertools.islice(combinations, MAX_OPTIONS + 1):
+        blocks.append(
+            SEConfig(reduction=reduction, integration=integration, squeeze=squeeze, excitation=excitation, bias=bias)
+        )
+    if not 1 <= len(blocks) <= MAX_OPTIONS:
+        raise SpaceError(f"{where}: found {len(blocks)} SE options, allowed: 1 to {MAX_OPTIONS}")
+    return tuple(blocks)
+
+
+def _options(where: str, values: tuple[int, ...], most: int = 65_536) -> tuple[int, ...]:
+    if not values:
+        raise SpaceError(f"{where}: found an empty list, expected at least one option")
+    for value in values:
+        if not 1 <= value <= most:
+            raise SpaceError(f"{where}: found {value}, allowed: 1 to {most}")
+    return _distinct(where, values)
+
+
+def _distinct(where: str, values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) != len(values):
+        raise SpaceError(f"{where}: found the same option twice in {list(values)}")
+    return values

@@ -1,0 +1,3 @@
+"""The version of senas."""
+
+VERSION = "0.1.0"
