@@ -15,7 +15,7 @@ from senas.costs.profile import Anchor, Calibration, Device, LatencyProfile, Mod
 from senas.errors import ProfileError
 from senas.nn.network import build_network, build_part
 from senas.space import SearchSpace
-from senas.version import VERSION
+from senas.version import __version__
 
 _ANCHORS = 5
 _HELD_OUT = 19  # the largest of 19 exchangeable ratios bounds the 20th with probability 19/20 (split conformal)
@@ -53,7 +53,7 @@ def profile_space(
         space=space.name,
         device=Device(kind="cpu", name=cpu_name(), cores=os.cpu_count() or 1),
         software=Software(
-            senas=VERSION,
+            senas=__version__,
             torch=torch.__version__,
             python=platform.python_version(),
             system=f"{platform.system()} {platform.machine()}",

@@ -1,0 +1,109 @@
+"""senas: hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive.
+
+The names below are loaded when first used, so that building a network or measuring a device imports neither Ray nor
+NNI. No module is called like one of them, because importing it would put the module in the name's place.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from senas.version import __version__
+
+if TYPE_CHECKING:
+    from senas.architecture import Architecture, Cell, Head, Input, SEConfig, Stem
+    from senas.costs.budget import Budget, Cost, cost_of
+    from senas.costs.complexity import complexity
+    from senas.costs.profile import LatencyProfile
+    from senas.costs.profiling import profile_space
+    from senas.errors import SenasError
+    from senas.graph import architecture_graph
+    from senas.nn.network import build_network
+    from senas.nn.weights import load_network
+    from senas.references import reference
+    from senas.retraining import retrain
+    from senas.searching.run import Run
+    from senas.searching.search import resume, search
+    from senas.searching.trial import Trial
+    from senas.space import SearchSpace
+    from senas.space_file import load_space
+    from senas.training.data import Dataset, Split
+    from senas.training.evaluator import TrainingEvaluator
+    from senas.training.loop import Recipe
+    from senas.training.sources import load_data
+
+_HOME = {
+    "Architecture": "architecture",
+    "Budget": "costs.budget",
+    "Cell": "architecture",
+    "Cost": "costs.budget",
+    "Dataset": "training.data",
+    "Head": "architecture",
+    "Input": "architecture",
+    "LatencyProfile": "costs.profile",
+    "Recipe": "training.loop",
+    "Run": "searching.run",
+    "SEConfig": "architecture",
+    "SearchSpace": "space",
+    "SenasError": "errors",
+    "Split": "training.data",
+    "Stem": "architecture",
+    "TrainingEvaluator": "training.evaluator",
+    "Trial": "searching.trial",
+    "architecture_graph": "graph",
+    "build_network": "nn.network",
+    "complexity": "costs.complexity",
+    "cost_of": "costs.budget",
+    "load_data": "training.sources",
+    "load_network": "nn.weights",
+    "load_space": "space_file",
+    "profile_space": "costs.profiling",
+    "reference": "references",
+    "resume": "searching.search",
+    "retrain": "retraining",
+    "search": "searching.search",
+}
+
+__all__ = [
+    "Architecture",
+    "Budget",
+    "Cell",
+    "Cost",
+    "Dataset",
+    "Head",
+    "Input",
+    "LatencyProfile",
+    "Recipe",
+    "Run",
+    "SEConfig",
+    "SearchSpace",
+    "SenasError",
+    "Split",
+    "Stem",
+    "TrainingEvaluator",
+    "Trial",
+    "__version__",
+    "architecture_graph",
+    "build_network",
+    "complexity",
+    "cost_of",
+    "load_data",
+    "load_network",
+    "load_space",
+    "profile_space",
+    "reference",
+    "resume",
+    "retrain",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'senas' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"senas.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,278 @@
+"""The command line: reads arguments, calls one function, prints what came of it and the next command."""
+
+import itertools
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from typer import Argument, Option
+
+from senas.errors import SearchFailedError, SenasError
+
+app = typer.Typer(
+    name="senas",
+    help="Hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+SpaceArgument = Annotated[str, Argument(metavar="SPACE", help="A shipped space (see: senas spaces) or a TOML file.")]
+RunArgument = Annotated[Path, Argument(metavar="RUN", help="The folder of a run.")]
+EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
+DataOption = Annotated[str, Option(help="digits, cifar10, cifar100, npz:FILE or imagefolder:DIR.")]
+DeviceOption = Annotated[str, Option(help="cpu or cuda.")]
+AddressOption = Annotated[str | None, Option(help="A running Ray cluster to join, such as ray://HOST:10001.")]
+JsonOption = Annotated[bool, Option("--json", help="Print JSON for machines.")]
+
+
+@app.command()
+def spaces() -> None:
+    """List the shipped search spaces."""
+    from senas.report.tables import spaces_table
+    from senas.space_file import load_space, shipped_spaces
+
+    console().print(spaces_table([(name, load_space(name)) for name in shipped_spaces()]))
+    next_command("senas", "search", "se-resnet-digits", "--latency-budget", "70%")
+
+
+@app.command()
+def search(
+    space: SpaceArgument,
+    latency_budget: Annotated[str | None, Option(help="5ms, 800us, or 70% of the largest architecture's.")] = None,
+    max_flops: Annotated[str | None, Option(help="300M, or 70% of the largest architecture's.")] = None,
+    max_params: Annotated[str | None, Option(help="5M, or 70% of the largest architecture's.")] = None,
+    objective: Annotated[str, Option(help="The cost of the front: latency, flops or params.")] = "latency",
+    profile: Annotated[str, Option(help="A latency profile, or measure: this device, first.")] = "measure",
+    device: DeviceOption = "cpu",
+    data: DataOption = "digits",
+    strategy: Annotated[str, Option(help="random, regularized-evolution, tpe or grid.")] = "regularized-evolution",
+    trials: Annotated[int, Option(help="Architectures to train.")] = 24,
+    time_budget: Annotated[str | None, Option(help="No trial starts later than this: 90s, 30m, 2h.")] = None,
+    epochs: EpochsOption = 10,
+    concurrency: Annotated[int | None, Option(help="Trials at a time; as many as fit by default.")] = None,
+    cpus_per_trial: Annotated[float, Option(help="CPU cores, and threads, of a trial.")] = 1,
+    gpus_per_trial: Annotated[float, Option(help="GPUs of a trial; a fraction shares one.")] = 0,
+    early_stopping: Annotated[bool, Option("--early-stopping", help="Let ASHA stop the worse trials early.")] = False,
+    seed: Annotated[int, Option(help="Of everything random.")] = 0,
+    address: AddressOption = None,
+    out: Annotated[Path | None, Option(help="Folder of the run; runs/SPACE-N by default.")] = None,
+) -> None:
+    """Search a space for the Pareto front of accuracy against a cost, within hard budgets."""
+    from senas.launch import SearchRequest, launch_search
+    from senas.report.display import Display
+
+    request = SearchRequest(
+        space=space,
+        latency_budget=latency_budget,
+        max_flops=max_flops,
+        max_params=max_params,
+        objective=objective,
+        profile=profile,
+        device=device,
+        data=data,
+        strategy=strategy,
+        trials=trials,
+        time_budget=time_budget,
+        epochs=epochs,
+        concurrency=concurrency,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+        early_stopping=early_stopping,
+        seed=seed,
+        address=address,
+        out=out or _new_folder(space),
+    )
+    try:
+        with Display(progress_console()) as display:
+            launch_search(request, say=progress_console().print, display=display)
+    except KeyboardInterrupt:
+        _interrupted("search", request.out, "resume")
+    _show_run(request.out)
+
+
+@app.command()
+def resume(
+    run: RunArgument,
+    trials: Annotated[int | None, Option(help="Architectures to train in all; as many as first asked for.")] = None,
+    address: AddressOption = None,
+) -> None:
+    """Go on where a run stopped; nothing that ended is trained again."""
+    from senas.report.display import Display
+    from senas.searching.search import measure_front
+    from senas.searching.search import resume as resume_search
+
+    try:
+        with Display(progress_console()) as display:
+            measure_front(resume_search(run, trials=trials, address=address, on_progress=display.searching))
+    except KeyboardInterrupt:
+        _interrupted("search", run, "resume")
+    _show_run(run)
+
+
+@app.command()
+def front(run: RunArgument, as_json: JsonOption = False) -> None:
+    """Show the Pareto front of a run."""
+    from senas.report.tables import front_table
+    from senas.searching.run import Run, front_row
+
+    opened = Run(run)
+    trials = opened.front()
+    if as_json:
+        typer.echo(json.dumps([front_row(trial) for trial in trials], indent=1))
+        return
+    console().print(front_table(trials, opened.record.options.budget))
+    next_command("senas", "plot", str(run))
+
+
+@app.command()
+def plot(run: RunArgument) -> None:
+    """Draw the front of a run as PNG, SVG and an interactive HTML page."""
+    from senas.report.figure import plot_run
+    from senas.searching.run import Run
+
+    for path in plot_run(Run(run)):
+        typer.echo(str(path))
+    next_command("senas", "retrain", str(run))
+
+
+@app.command()
+def retrain(
+    source: Annotated[Path, Argument(metavar="RUN|ARCH.json", help="The folder of a run, or an architecture.")],
+    pick: Annotated[str, Option(help="Of a run: best, knee, or the start of a digest.")] = "best",
+    epochs: EpochsOption = 60,
+    data: Annotated[str | None, Option(help="As for search; the run's own by default.")] = None,
+    device: DeviceOption = "cpu",
+    seed: Annotated[int, Option(help="Of weights, order and augmentation.")] = 0,
+    out: Annotated[Path | None, Option(help="RUN/retrain/DIGEST or retrain/DIGEST by default.")] = None,
+) -> None:
+    """Train an architecture on all training data and judge it on the test set; goes on where it was interrupted."""
+    from senas.launch import launch_retrain
+    from senas.report.display import Display
+
+    try:
+        with Display(progress_console()) as display:
+            folder, result = launch_retrain(
+                source, pick=pick, epochs=epochs, data=data, device=device, seed=seed, out=out, display=display
+            )
+    except KeyboardInterrupt:
+        progress_console().print("interrupted; the same command goes on after the last finished epoch")
+        raise typer.Exit(130) from None
+    typer.echo(f"test accuracy {result.test_accuracy:.2%} after {epochs} epochs")
+    for name in ("architecture.json", "weights.safetensors", "result.json"):
+        typer.echo(str(folder / name))
+    next_command("python", "-c", f"import senas; print(senas.load_network({str(folder)!r}))")
+
+
+@app.command()
+def profile(
+    space: SpaceArgument,
+    device: DeviceOption = "cpu",
+    dtype: Annotated[str, Option(help="fp32.")] = "fp32",
+    batch: Annotated[int, Option(help="Images per forward pass.")] = 1,
+    seconds: Annotated[float, Option(help="For how long to measure.")] = 30.0,
+    seed: Annotated[int, Option(help="Of inputs, networks and order.")] = 0,
+    out: Annotated[Path | None, Option(help="profiles/SPACE-DEVICE-bBATCH.json by default.")] = None,
+) -> None:
+    """Measure the latency of every part of a space on this device."""
+    from senas.launch import launch_profile
+    from senas.report.display import Display
+    from senas.report.tables import profile_lines
+
+    path = out or Path("profiles") / f"{Path(space).stem}-{device}-b{batch}.json"
+    with Display(progress_console()) as display:
+        measured = launch_profile(
+            space, device=device, dtype=dtype, batch=batch, seconds=seconds, seed=seed, out=path, display=display
+        )
+    for line in profile_lines(measured):
+        typer.echo(line)
+    typer.echo(str(path))
+    next_command("senas", "search", space, "--profile", str(path), "--latency-budget", "70%")
+
+
+@app.command()
+def complexity(
+    source: Annotated[str, Argument(metavar="ARCH.json|REFERENCE", help="An architecture file or a reference name.")],
+    se: Annotated[str | None, Option(help="For a reference: r=16,integration=standard.")] = None,
+    se_stages: Annotated[str | None, Option(help="For a reference: 2,3,4,5.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count FLOPs and parameters, cell by cell."""
+    from senas.launch import architecture_from, complexity_json
+    from senas.report.tables import complexity_table
+
+    arch = architecture_from(source, se=se, se_stages=se_stages)
+    if as_json:
+        typer.echo(json.dumps(complexity_json(arch), indent=1))
+    else:
+        console().print(complexity_table(arch))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; exit with 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
+    try:
+        status = app(arguments, standalone_mode=False)
+    except SenasError as error:
+        _fail(str(error), 2)
+    except SearchFailedError as error:
+        _fail(str(error), 1)
+    except typer.TyperException as error:  # wrong usage: a missing argument, an unknown option
+        format_message = getattr(error, "format_message", None)
+        _fail(format_message() if format_message else str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def console() -> Console:
+    """For results: standard output, wide enough for a table where it is not a terminal."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=140)
+
+
+def progress_console() -> Console:
+    """For progress and notes: standard error."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def next_command(*words: str) -> None:
+    """Print the command that a user would run next."""
+    typer.echo(f"next: {shlex.join(words)}")
+
+
+def _show_run(folder: Path) -> None:
+    from senas.report.figure import plot_run
+    from senas.report.tables import front_table
+    from senas.searching.run import Run
+
+    run = Run(folder)
+    console().print(front_table(run.front(), run.record.options.budget))
+    for path in plot_run(run):
+        typer.echo(str(path))
+    next_command("senas", "retrain", str(folder))
+
+
+def _interrupted(what: str, folder: Path, go_on: str) -> None:
+    progress_console().print(f"{what} interrupted; everything that had finished is kept")
+    if (folder / "run.json").exists():
+        next_command("senas", go_on, str(folder))
+    raise typer.Exit(130)
+
+
+def _new_folder(space: str) -> Path:
+    name = Path(space).stem
+    numbered = (Path("runs") / f"{name}-{number}" for number in itertools.count(1))
+    return next(folder for folder in numbered if not folder.exists())
+
+
+def _fail(message: str, status: int) -> None:
+    """Print one line and leave."""
+    typer.echo(f"senas: {' '.join(message.split())}", err=True)
+    sys.exit(status)

@@ -1,0 +1,83 @@
+"""The live display of what takes long: a progress bar on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from senas.searching.search import SearchProgress
+
+_PLAIN_SECONDS = 10.0  # between plain lines of one kind
+
+
+class Display:
+    """A context in which progress is shown.
+
+    Args:
+        console: where to; its `is_terminal` decides between a live bar and plain lines.
+    """
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[done]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line = 0.0
+        self._shown_trial = 0
+
+    def __enter__(self) -> "Display":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def profiling(self, share: float) -> None:
+        """A share in [0, 1] of a latency profile is measured."""
+        self._show("measuring latency", share, 1.0, f"{share:.0%}", f"measuring latency: {share:.0%}")
+
+    def searching(self, progress: SearchProgress) -> None:
+        """A trial started or ended."""
+        best = "-" if progress.best_accuracy is None else f"{progress.best_accuracy:.2%}"
+        summary = f"best {best}, hypervolume {progress.hypervolume:.4f}, {progress.front} on the front"
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        if self._console.is_terminal:
+            done = f"{progress.ended}/{progress.trials} trials{failed}, {summary}"
+            self._show("searching", progress.ended, progress.trials, done, "")
+        elif progress.last is not None and progress.ended > self._shown_trial:
+            self._shown_trial = progress.ended
+            trial = progress.last
+            outcome = trial.status if trial.accuracy is None else f"accuracy {trial.accuracy:.2%}"
+            self._print(f"trial {progress.ended}/{progress.trials}: {outcome}; {summary}{failed}")
+
+    def training(self, epoch: int, epochs: int, loss: float) -> None:
+        """An epoch of a retraining ended."""
+        line = f"epoch {epoch}/{epochs}: loss {loss:.4f}"
+        self._show("retraining", epoch, epochs, f"{epoch}/{epochs} epochs, loss {loss:.4f}", line)
+
+    def _show(self, name: str, done: float, total: float, text: str, line: str) -> None:
+        if self._console.is_terminal:
+            if name not in self._tasks:
+                for task in self._tasks.values():
+                    self._bar.update(task, visible=False)
+                self._tasks[name] = self._bar.add_task(name, total=total, done="")
+            self._bar.update(self._tasks[name], completed=done, done=text)
+        elif done >= total or time.monotonic() - self._last_line >= _PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,105 @@
+"""Tables for the terminal."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from senas.architecture import Architecture, Cell, Head, Stem
+from senas.costs.budget import Budget, show_cost
+from senas.costs.complexity import Complexity, complexity, part_complexity
+from senas.costs.profile import LatencyProfile
+from senas.searching.trial import Trial
+from senas.space import SearchSpace
+
+
+def front_table(front: Sequence[Trial], budget: Budget) -> Table:
+    """The Pareto front, best accuracy first; latency columns only where latency is known."""
+    latency = any(trial.cost.latency_ms is not None for trial in front)
+    measured = any(trial.measured_ms is not None for trial in front)
+    table = Table(title="Pareto front", title_justify="left", caption=_caption(front, budget), caption_justify="left")
+    table.add_column("trial", justify="right")
+    table.add_column("accuracy", justify="right")
+    for name in ("predicted ms", "bound ms") if latency else ():
+        table.add_column(name, justify="right")
+    if measured:
+        table.add_column("measured ms", justify="right")
+    table.add_column("FLOPs", justify="right")
+    table.add_column("params", justify="right")
+    table.add_column("where SE sits", overflow="fold")
+    table.add_column("digest", no_wrap=True)
+    for trial in front:
+        cost = trial.cost
+        row = [str(trial.number), f"{trial.accuracy:.2%}"]
+        row += [_ms(cost.latency_ms), _ms(cost.upper_ms)] if latency else []
+        row += [_ms(trial.measured_ms)] if measured else []
+        row += [show_cost(cost.flops, "flops"), show_cost(cost.params, "params")]
+        # Brackets would be read as markup.
+        table.add_row(*row, trial.architecture.describe_se().replace("[", r"\["), trial.digest[:8])
+    return table
+
+
+def spaces_table(spaces: Sequence[tuple[str, SearchSpace]]) -> Table:
+    """The shipped spaces: backbone, input, number of architectures."""
+    table = Table()
+    for name in ("space", "backbone", "input"):
+        table.add_column(name)
+    for name in ("SE options per cell", "choices", "architectures"):
+        table.add_column(name, justify="right")
+    for name, space in spaces:
+        options = ", ".join(f"{stage.number}: {len(stage.se)}" for stage in space.stages)
+        shape = f"{space.input.channels}x{space.input.size}x{space.input.size}"
+        table.add_row(name, space.backbone, shape, options, str(len(space.choices)), f"{space.size:,}")
+    return table
+
+
+def complexity_table(arch: Architecture) -> Table:
+    """One network cell by cell: what flows in, FLOPs, parameters, and the share of SE in each."""
+    total, plain = complexity(arch), complexity(arch.without_se())
+    table = Table(title=f"architecture {arch.digest}", title_justify="left")
+    for name in ("layer", "input", "SE"):
+        table.add_column(name)
+    for name in ("FLOPs", "of it SE", "params", "of it SE"):
+        table.add_column(name, justify="right")
+    for part, bare in zip(arch.parts(), arch.without_se().parts(), strict=True):
+        layer = part.layer
+        name = {Stem: "stem", Cell: "cell", Head: "head"}[type(layer)]
+        if isinstance(layer, Cell):
+            name = f"{name}, stage {layer.stage}"
+        se = str(layer.se or "-") if isinstance(layer, Cell) else ""
+        shape = f"{part.channels}x{part.size}x{part.size}"
+        table.add_row(name, shape, se, *_with_share(part_complexity(part), part_complexity(bare)))
+    table.add_section()
+    table.add_row("total", "", "", *_with_share(total, plain))
+    return table
+
+
+def profile_lines(profile: LatencyProfile) -> list[str]:
+    """What a profile is of and how well it predicts, in plain sentences."""
+    mode, check = profile.mode, profile.validation
+    return [
+        f"{len(profile.entries)} parts of {profile.space} on {profile.device.name}: {mode.execution}, {mode.dtype}, "
+        f"batch {mode.batch}, {mode.threads} thread, {mode.input.channels}x{mode.input.size}x{mode.input.size}",
+        f"on {check.networks} networks that no fit has seen: mean error {check.mean_error:.1%}, "
+        f"worst {check.worst_error:.1%}; 95 % take at most {profile.calibration.bound:.3f} times the prediction",
+    ]
+
+
+def _with_share(whole: Complexity, bare: Complexity) -> list[str]:
+    return [
+        f"{whole.flops:,}",
+        f"{(whole.flops - bare.flops) / whole.flops:.2%}",
+        f"{whole.params:,}",
+        f"{(whole.params - bare.params) / whole.params:.2%}",
+    ]
+
+
+def _caption(front: Sequence[Trial], budget: Budget) -> str | None:
+    measured = [trial for trial in front if trial.measured_ms is not None]
+    if budget.latency_ms is None or not measured:
+        return None
+    kept = sum(trial.measured_ms <= budget.latency_ms for trial in measured if trial.measured_ms is not None)
+    return f"{kept} of {len(measured)} kept the budget of {budget.latency_ms:.3f} ms when measured afresh"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,213 @@
+"""A run: one search in a folder, with everything needed to resume, inspect and retrain."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from senas.costs.budget import Budget, Objective
+from senas.costs.profile import LatencyProfile
+from senas.errors import RunError
+from senas.parsing import read_json, to_plain, write_json
+from senas.searching.journal import Journal
+from senas.searching.pareto import hypervolume, knee, pareto_front
+from senas.searching.trial import Trial
+from senas.space import SearchSpace
+from senas.training.loop import Recipe
+from senas.version import __version__
+
+RUN_FILE, JOURNAL_FILE, FRONT_FILE, PROFILE_FILE = "run.json", "journal.sqlite", "front.json", "profile.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the trials of a run are trained, where senas trains them itself."""
+
+    data: str
+    recipe: Recipe
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """The arguments of a search that shape its course.
+
+    Attributes:
+        strategy: a key of `STRATEGIES`.
+        objective: the cost of the front.
+        budget: hard upper bounds.
+        trials: how many in all.
+        seed: of everything random.
+        concurrency: trials at a time.
+        cpus_per_trial: CPU cores, and threads, of one trial.
+        gpus_per_trial: GPUs of one trial; a fraction shares one.
+        early_stopping: whether ASHA (Li et al. 2020) stops the worse trials early.
+        time_budget_seconds: no trial starts later than this.
+    """
+
+    strategy: str
+    objective: Objective
+    budget: Budget
+    trials: int
+    seed: int
+    concurrency: int
+    cpus_per_trial: float
+    gpus_per_trial: float
+    early_stopping: bool = False
+    time_budget_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """`run.json`.
+
+    Attributes:
+        created: when, in UTC.
+        version: of senas.
+        space: the whole space, so that the run does not depend on its file.
+        space_digest: the identity of the space.
+        options: the arguments.
+        reference_cost: the cost that counts as worst in the hypervolume.
+        training: `None` where the caller brought an `evaluate` of their own.
+    """
+
+    format: Literal["senas-run/1"] = "senas-run/1"
+    created: str
+    version: str
+    space: SearchSpace
+    space_digest: str
+    options: SearchOptions
+    reference_cost: float
+    training: Training | None
+
+
+class Run:
+    """One search, as its folder tells it; valid while the search goes on and after it.
+
+    Args:
+        folder: made by `Run.create`.
+
+    Raises:
+        SenasError: the folder does not hold a run.
+    """
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+        if not (self.folder / RUN_FILE).is_file():
+            raise RunError(f"{self.folder}: not a run folder, it has no {RUN_FILE}")
+        self.record = read_json(self.folder / RUN_FILE, RunRecord)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path | str,
+        *,
+        space: SearchSpace,
+        options: SearchOptions,
+        reference_cost: float,
+        profile: LatencyProfile | None,
+        training: Training | None,
+    ) -> "Run":
+        """Make the folder of a new run.
+
+        Raises:
+            RunError: the folder holds a run already, or cannot be written to.
+        """
+        folder = Path(folder)
+        if (folder / RUN_FILE).exists():
+            raise RunError(f"{folder}: holds a run already; go on with it (senas resume {folder}) or choose another")
+        record = RunRecord(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=__version__,
+            space=space,
+            space_digest=space.digest,
+            options=options,
+            reference_cost=reference_cost,
+            training=training,
+        )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if profile is not None:
+                profile.save(folder / PROFILE_FILE)
+            write_json(folder / RUN_FILE, record)
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be written to ({error.strerror})") from None
+        return cls(folder)
+
+    @property
+    def objective(self) -> Objective:
+        """The cost of the front."""
+        return self.record.options.objective
+
+    def profile(self) -> LatencyProfile | None:
+        """The latency profile of the run, where it has one."""
+        path = self.folder / PROFILE_FILE
+        return LatencyProfile.load(path) if path.exists() else None
+
+    def open_journal(self) -> Journal:
+        """The journal, for reading and writing."""
+        return Journal(self.folder / JOURNAL_FILE)
+
+    def trials(self) -> list[Trial]:
+        """Every trial so far, in order of starting."""
+        journal = self.open_journal()
+        try:
+            return journal.trials()
+        finally:
+            journal.close()
+
+    def front(self) -> list[Trial]:
+        """The Pareto front, best accuracy first."""
+        return pareto_front(self.trials(), self.objective)
+
+    def hypervolume(self) -> float:
+        """Share of the accuracy-cost rectangle that the front dominates, in [0, 1]."""
+        return hypervolume(self.trials(), self.objective, self.record.reference_cost)
+
+    def pick(self, which: str) -> Trial:
+        """A trial by name.
+
+        Args:
+            which: `best` accuracy or `knee` of the front, or a digest or the start of one.
+
+        Raises:
+            RunError: no such trial, or more than one.
+        """
+        if which in ("best", "knee"):
+            front = self.front()
+            if not front:
+                raise RunError(f"{self.folder}: no trial has finished, so there is no {which} one")
+            return front[0] if which == "best" else knee(front, self.objective)
+        found = [trial for trial in self.trials() if trial.digest.startswith(which) and trial.status != "failed"]
+        if len({trial.digest for trial in found}) != 1:
+            digests = ", ".join(trial.digest for trial in found[:5]) or "none"
+            raise RunError(
+                f"{self.folder}: found {len(found)} trials for '{which}' ({digests}), "
+                "allowed: best, knee, or the start of one digest"
+            )
+        return found[0]
+
+    def save_front(self) -> list[Trial]:
+        """Write `front.json` and the JSON of every architecture that was evaluated; returns the front."""
+        trials = self.trials()
+        front = pareto_front(trials, self.objective)
+        for trial in trials:
+            path = self.folder / "architectures" / f"{trial.digest}.json"
+            if not path.exists():
+                trial.architecture.save(path)
+        write_json(self.folder / FRONT_FILE, [front_row(trial) for trial in front])
+        return front
+
+
+def front_row(trial: Trial) -> dict[str, object]:
+    """A trial of the front as plain data, for `front.json` and `senas front --json`."""
+    return {
+        "digest": trial.digest,
+        "number": trial.number,
+        "accuracy": trial.accuracy,
+        **to_plain(trial.cost),
+        "measured_ms": trial.measured_ms,
+        "se": trial.architecture.describe_se(),
+        "cells": len(trial.architecture.cells),
+        "architecture": to_plain(trial.architecture),
+    }

@@ -1,0 +1,146 @@
+"""Where data sets come from: one function each, from what the network takes in to a `Dataset`."""
+
+import zipfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from senas.architecture import Input
+from senas.errors import DataError, one_of
+from senas.parsing import os_reason
+from senas.training.data import Dataset, Split
+
+DataFunction = Callable[[Input], Dataset]
+
+
+def load_data(data: str | DataFunction, network_input: Input) -> Dataset:
+    """Load a data set.
+
+    Args:
+        data: `digits`, `cifar10`, `cifar100`, `npz:FILE`, `imagefolder:DIR`, or a function of your own.
+        network_input: what the network takes in; image folders are resized to it.
+
+    Raises:
+        DataError: an unknown name, a file that is missing or of another form, or an extra that is not installed.
+    """
+    if callable(data):
+        return data(network_input)
+    name, _, argument = data.partition(":")
+    if name in SOURCES:
+        return SOURCES[name](network_input) if not argument else _fail_argument(name, argument)
+    if name in FILE_SOURCES:
+        if not argument:
+            raise DataError(f"data set: found '{data}', expected {name}: followed by a path")
+        return FILE_SOURCES[name](Path(argument), network_input)
+    raise DataError(f"data set: {one_of(data, [*SOURCES, 'npz:FILE', 'imagefolder:DIR'])}")
+
+
+def _fail_argument(name: str, argument: str) -> Dataset:
+    raise DataError(f"data set: found '{name}:{argument}', expected {name} alone")
+
+
+def digits(network_input: Input) -> Dataset:  # noqa: ARG001  # the images are 8x8 whatever the network needs
+    """scikit-learn's 1,797 handwritten digits of 8x8 pixels; every fifth of a fixed shuffle is for testing."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    pixels = torch.from_numpy(images.astype(np.uint8).reshape(-1, 1, 8, 8))  # (N, 64), 0 to 16
+    whole = Split(images=pixels, labels=torch.from_numpy(labels.astype(np.int64)))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(whole)))
+    test = len(whole) // 5
+    return Dataset(name="digits", train=whole.take(order[test:]), test=whole.take(order[:test]), classes=10, flip=False)
+
+
+def npz(path: Path, network_input: Input) -> Dataset:  # noqa: ARG001  # a file's shape is checked, not changed
+    """Arrays in a NumPy file.
+
+    `x_train` and `x_test` hold (N, H, W) or (N, H, W, C) of uint8, `y_train` and `y_test` whole numbers from 0;
+    optional: `class_names` (K,) and the truth value `flip` (true: a mirrored image keeps its label).
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except OSError as error:
+        raise DataError(f"{path}: {os_reason(error)}") from None
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{path}: not an npz file of plain arrays ({error})") from None
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        if name not in arrays:
+            raise DataError(f"{path}: missing array '{name}', found {', '.join(sorted(arrays)) or 'none'}")
+    classes = len(arrays["class_names"]) if "class_names" in arrays else int(arrays["y_train"].max(initial=0)) + 1
+    return Dataset(
+        name=path.name,
+        train=_split(arrays["x_train"], arrays["y_train"], f"{path}: x_train"),
+        test=_split(arrays["x_test"], arrays["y_test"], f"{path}: x_test"),
+        classes=classes,
+        flip=bool(arrays.get("flip", True)),
+    )
+
+
+def cifar10(network_input: Input) -> Dataset:  # noqa: ARG001  # the images are 32x32 whatever the network needs
+    """CIFAR-10 (Krizhevsky 2009) from the Hugging Face hub."""
+    return _hub("cifar10", "img", "label", 10)
+
+
+def cifar100(network_input: Input) -> Dataset:  # noqa: ARG001  # the images are 32x32 whatever the network needs
+    """CIFAR-100 (Krizhevsky 2009) with its fine labels, from the Hugging Face hub."""
+    return _hub("cifar100", "img", "fine_label", 100)
+
+
+def imagefolder(path: Path, network_input: Input) -> Dataset:
+    """Images in `DIR/train/CLASS/` and `DIR/test/CLASS/`, resized to what the network takes in."""
+    if not path.is_dir():
+        raise DataError(f"data set: found 'imagefolder:{path}', which is not a folder")
+    for name in ("train", "test"):
+        if not (path / name).is_dir():
+            raise DataError(f"{path}: missing folder '{name}', expected train/CLASS/ and test/CLASS/")
+    loaded = _require_datasets().load_dataset("imagefolder", data_dir=str(path))
+    size, gray = network_input.size, network_input.channels == 1
+
+    def split(rows: Any) -> Split:
+        images = [row["image"].convert("L" if gray else "RGB").resize((size, size)) for row in rows]
+        return _split(np.stack([np.asarray(image) for image in images]), np.asarray(rows["label"]), str(path))
+
+    classes = len(loaded["train"].features["label"].names)
+    return Dataset(name=path.name, train=split(loaded["train"]), test=split(loaded["test"]), classes=classes)
+
+
+SOURCES: dict[str, DataFunction] = {"digits": digits, "cifar10": cifar10, "cifar100": cifar100}
+FILE_SOURCES: dict[str, Callable[[Path, Input], Dataset]] = {"npz": npz, "imagefolder": imagefolder}
+
+
+def _split(images: np.ndarray, labels: np.ndarray, where: str) -> Split:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise DataError(f"{where}: found {images.shape} of {images.dtype}, expected (N, H, W) or (N, H, W, C) of uint8")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"{where}: labels: found {labels.dtype}, expected whole numbers")
+    channels_last = images[..., None] if images.ndim == 3 else images  # (N, H, W, C)
+    pixels = torch.from_numpy(np.ascontiguousarray(channels_last.transpose(0, 3, 1, 2)))
+    return Split(images=pixels, labels=torch.from_numpy(labels.astype(np.int64)))
+
+
+def _hub(name: str, image: str, label: str, classes: int) -> Dataset:
+    library = _require_datasets()
+    try:
+        loaded = library.load_dataset(name)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"data set {name}: cannot be downloaded ({reason})") from None
+
+    def split(rows: Any) -> Split:
+        return _split(np.stack([np.asarray(item) for item in rows[image]]), np.asarray(rows[label]), name)
+
+    return Dataset(name=name, train=split(loaded["train"]), test=split(loaded["test"]), classes=classes)
+
+
+def _require_datasets() -> Any:
+    if find_spec("datasets") is None:
+        raise DataError("data set: this one needs the package 'datasets': pip install 'senas[datasets]'")
+    import datasets
+
+    datasets.disable_progress_bars()
+    return datasets
