@@ -167,7 +167,7 @@ def retrain(
     typer.echo(f"test accuracy {result.test_accuracy:.2%} after {epochs} epochs")
     for name in ("architecture.json", "weights.safetensors", "result.json"):
         typer.echo(str(folder / name))
-    next_command("python", "-c", f"import senas; print(senas.load_network({str(folder)!r}))")
+    next_command("python", "-c", f'import senas; print(senas.load_network("{folder}"))')
 
 
 @app.command()

@@ -42,7 +42,7 @@ def architecture_graph(arch: Architecture) -> nx.DiGraph:
         traced = fx.symbolic_trace(network)
         image = mode.from_tensor(torch.empty(1, arch.input.channels, arch.input.size, arch.input.size))
         ShapeProp(traced, fake_mode=mode).propagate(image)
-    modules = dict(network.named_modules())
+    modules: dict[str, nn.Module] = dict(network.named_modules())
     se_blocks = tuple(f"{name}." for name, module in modules.items() if isinstance(module, SqueezeExcite))
     names: dict[fx.Node, str] = {}
     graph = nx.DiGraph(digest=arch.digest)

@@ -26,7 +26,7 @@ from senas.training.loop import Recipe
 from senas.training.sources import load_data
 from senas.units import Bound, parse_count, parse_duration, parse_latency
 
-PROFILE_SECONDS = 25.0
+PROFILE_SECONDS = 20.0
 
 
 class ProgressDisplay(Protocol):
@@ -96,9 +96,9 @@ def launch_search(request: SearchRequest, *, say: Callable[[str], None], display
         profile = _profile(request, space, display)
     bounds: tuple[tuple[Objective, Bound | None], ...] = (("latency", latency), ("flops", flops), ("params", params))
     budgets = {cost: _resolve(bound, cost, space, profile) for cost, bound in bounds}
-    for name, value in budgets.items():
-        if value is not None:
-            say(f"{name} budget: {show_cost(value, name)}")
+    for cost, bound in bounds:
+        if bound is not None:
+            say(_announce(cost, bound, budgets[cost] or 0.0))
     search(
         space,
         evaluate=TrainingEvaluator(data=request.data, recipe=Recipe(epochs=request.epochs), device=request.device),
@@ -228,6 +228,12 @@ def _resolve(
     whole = largest.upper_ms if objective == "latency" else largest.of(objective)
     assert whole is not None
     return bound.resolve(whole)
+
+
+def _announce(objective: Objective, bound: Bound, value: float) -> str:
+    share = f", {bound.value:.0%} of the largest architecture's" if bound.relative else ""
+    held = ", held against the 95 % bound of each prediction" if objective == "latency" else ""
+    return f"{objective} budget {show_cost(value, objective)}{share}{held}"
 
 
 def _check_device(device: str) -> None:

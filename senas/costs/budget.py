@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from senas.architecture import Architecture, Part
 from senas.costs.complexity import complexity, part_complexity
@@ -108,7 +108,8 @@ def check_possible(space: SearchSpace, budget: Budget, profile: LatencyProfile |
     Raises:
         BudgetError: an impossible bound; the message says the smallest achievable cost and which architecture has it.
     """
-    for objective, bound in (("latency", budget.latency_ms), ("flops", budget.flops), ("params", budget.params)):
+    for objective in get_args(Objective):
+        bound = budget.of(objective)
         if bound is None:
             continue
         cheapest = space.extreme(part_cost(objective, profile))

@@ -9,6 +9,7 @@ from senas.architecture import Architecture, Input, Part
 from senas.costs.measure import Measurement, cpu_name
 from senas.errors import ProfileError
 from senas.parsing import read_json, write_json
+from senas.resources import shipped_folder
 from senas.space import SearchSpace
 
 
@@ -176,13 +177,17 @@ class LatencyProfile:
             self.part_ms(part)
 
     @classmethod
-    def load(cls, path: Path | str) -> "LatencyProfile":
+    def load(cls, name_or_path: Path | str) -> "LatencyProfile":
         """Read a profile.
+
+        Args:
+            name_or_path: the name of a shipped profile (see `profiles/`) or a path to a JSON file.
 
         Raises:
             SenasError: missing, not JSON, or not a profile; the message names the field.
         """
-        path = Path(path)
+        shipped = {path.stem: path for path in shipped_folder("profiles").glob("*.json")}
+        path = shipped.get(str(name_or_path), Path(name_or_path))
         profile = read_json(path, cls)
         _check(profile, str(path))
         return profile

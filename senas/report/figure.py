@@ -15,7 +15,7 @@ _ROLES = (  # role, colour, diameter in points, name in the legend; later ones a
     ("dominated", "#64748b", 6, "trained"),
     ("front", "#c2410c", 8, "Pareto front"),
 )
-_AXES = {
+_AXES: dict[Objective, tuple[float, str]] = {
     "latency": (1.0, "predicted latency (ms)"),
     "flops": (1e6, "FLOPs (millions)"),
     "params": (1e3, "parameters (thousands)"),
@@ -99,7 +99,7 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
         axes.grid(color="#e2e8f0", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="lower right")
+        canvas.legend(frameon=False, loc="outside lower center", ncols=4)
         for path in paths:
             canvas.savefig(path, dpi=150)
 
@@ -136,7 +136,7 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
         template="plotly_white",
         hoverlabel={"align": "left", "font": {"family": "monospace"}},
     )
-    path.write_text(page.to_html(include_plotlyjs=True, full_html=True), encoding="utf-8")
+    path.write_text(page.to_html(include_plotlyjs=True, full_html=True, default_height="94vh"), encoding="utf-8")
 
 
 def plot_run(run: Run) -> list[Path]:

@@ -93,7 +93,7 @@ class StrategySearcher(Searcher):
         """Tell Ray that this searcher keeps to the concurrency itself."""
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """The configuration of the next trial; `None` for not now, `FINISHED` for no more."""
         if self._ended + len(self._live) >= self._limits.trials or self.gave_up or time.monotonic() > self._deadline:
             return Searcher.FINISHED if not self._live else None

@@ -1,0 +1,110 @@
+"""What a trial costs beyond its training: a trivial evaluate function through Ray Tune and an NNI strategy.
+
+Beside it, in the same process, plain Ray Tune with its own random search over the same choices. Start-up is left out:
+the clock runs from the tenth trial that ends to the last.
+
+    python scripts/benchmark_overhead.py --trials 200 --concurrency 2
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import senas
+
+_SKIPPED = 10
+
+
+def trivial(arch: senas.Architecture, seed: int, report: object) -> float:  # noqa: ARG001
+    """An accuracy made of the seed alone."""
+    return seed % 1000 / 1000
+
+
+def through_senas(space: senas.SearchSpace, strategy: str, trials: int, concurrency: int) -> float:
+    """Milliseconds per trial of a whole `senas.search`."""
+    ends: list[float] = []
+    seen = 0
+
+    def on_progress(progress: object) -> None:
+        nonlocal seen
+        ended = getattr(progress, "ended", 0)
+        if ended > seen:
+            seen = ended
+            ends.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        senas.search(
+            space,
+            evaluate=trivial,
+            out=Path(folder) / "run",
+            strategy=strategy,
+            trials=trials,
+            concurrency=concurrency,
+            on_progress=on_progress,
+        )
+    return _per_trial_ms(ends)
+
+
+def through_ray_alone(space: senas.SearchSpace, trials: int, concurrency: int) -> float:
+    """Milliseconds per trial of Ray Tune's own random search, with the same settings and a trivial trainable."""
+    from ray import tune
+
+    ends: list[float] = []
+
+    class Clock(tune.Callback):
+        def on_trial_complete(self, iteration: int, trials: list, trial: object, **info: object) -> None:  # noqa: ARG002
+            ends.append(time.perf_counter())
+
+    def trainable(config: dict[str, object]) -> None:
+        tune.report({"accuracy": len(config) / 100})
+
+    with tempfile.TemporaryDirectory() as folder:
+        tune.Tuner(
+            trainable,
+            param_space={choice.label: tune.choice(list(range(len(choice.options)))) for choice in space.choices},
+            tune_config=tune.TuneConfig(num_samples=trials, max_concurrent_trials=concurrency, reuse_actors=True),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Clock()]),
+        ).fit()
+    return _per_trial_ms(ends)
+
+
+def _per_trial_ms(ends: list[float]) -> float:
+    return 1e3 * (ends[-1] - ends[_SKIPPED - 1]) / (len(ends) - _SKIPPED)
+
+
+def main() -> None:
+    """Print milliseconds per trial."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="se-resnet-digits")
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--concurrency", type=int, default=2)
+    parser.add_argument("--strategy", action="append", help="may be repeated; all by default")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    if arguments.trials <= _SKIPPED:
+        parser.error(f"--trials: found {arguments.trials}, allowed: more than {_SKIPPED}")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    import ray
+
+    ray.init(address="local", num_cpus=arguments.concurrency, include_dashboard=False, log_to_driver=False)
+    space = senas.load_space(arguments.space)
+    figures = {
+        strategy: through_senas(space, strategy, arguments.trials, arguments.concurrency)
+        for strategy in arguments.strategy or ("random", "regularized-evolution", "tpe", "grid")
+    }
+    figures["Ray Tune alone, its own random search"] = through_ray_alone(space, arguments.trials, arguments.concurrency)
+    ray.shutdown()
+    if arguments.json:
+        print(json.dumps(figures))
+        return
+    print(f"milliseconds per trial beyond start-up, {arguments.trials} trials, {arguments.concurrency} at a time")
+    for name, value in figures.items():
+        print(f"{value:8.1f}  {name}")
+
+
+if __name__ == "__main__":
+    main()
