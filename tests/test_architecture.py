@@ -1,0 +1,123 @@
+"""Architectures: round trip, identity, and what cannot be built."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from senas.architecture import Architecture, Cell, Head, Input, SEConfig, Stem
+from senas.errors import SenasError
+from senas.references import reference
+from senas.space_file import load_space, shipped_spaces
+
+
+def test_json_round_trip_over_all_shipped_spaces():
+    rng = np.random.default_rng(0)
+    for name in shipped_spaces():
+        space = load_space(name)
+        for _ in range(20):
+            arch = space.random(rng)
+            again = Architecture.from_json(arch.to_json())
+            assert again == arch
+            assert hash(again) == hash(arch)
+            assert again.digest == arch.digest
+
+
+def test_the_digest_is_the_same_in_every_process():
+    arch = reference("resnet20", se=SEConfig(reduction=16))
+    assert arch.digest == "4985600b9584739a"  # a change breaks every run and profile that names architectures
+    code = "import senas; print(senas.reference('resnet20', se=senas.SEConfig(reduction=16)).digest)"
+    for seed in ("0", "1"):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed})
+        assert done.stdout.strip() == arch.digest
+
+
+def test_shapes_flow_through_resnet20():
+    parts = list(reference("resnet20").parts())
+    assert [(part.channels, part.size) for part in parts] == [
+        (3, 32),
+        *[(16, 32)] * 4,
+        *[(32, 16)] * 3,
+        *[(64, 8)] * 3,
+    ]
+
+
+def test_an_odd_size_is_rounded_up():
+    parts = list(reference("resnet20", input_size=7).parts())
+    assert [part.size for part in parts][-1] == 2  # 7 -> ceil(7 / 2) = 4 -> 2
+
+
+def test_names_of_parts_are_unique():
+    for name in shipped_spaces():
+        parts = load_space(name).parts
+        assert len({str(part) for part in parts}) == len(parts)
+
+
+def test_se_stages_choose_where_the_reference_recalibrates():
+    arch = reference("resnet20", se=SEConfig(reduction=8, integration="pre"), se_stages=(3,))
+    assert arch.describe_se() == "2[- - -] 3[r8/pre r8/pre r8/pre] 4[- - -]"
+    assert arch.without_se() == reference("resnet20")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SEConfig(reduction=0), "SE reduction: found 0, expected a whole number of at least 1"),
+        (lambda: SEConfig(reduction=True), "SE reduction: found True"),
+        (
+            lambda: SEConfig(reduction=4, integration="standart"),  # type: ignore[arg-type]
+            "SE integration: found 'standart', did you mean 'standard'? allowed: identity, inner, post, pre, standard",
+        ),
+        (lambda: Cell(kind="basik", stage=2, channels=8), "cell kind: found 'basik', did you mean 'basic'?"),
+        (lambda: Input(channels=3, size=0), "input size: found 0, allowed: 1 to 4096"),
+        (
+            lambda: reference("resnet20", se=SEConfig(reduction=17)),
+            "stage 2: SE reduction: found 17, allowed: at most its 16 channels",
+        ),
+        (lambda: reference("resnet21"), "reference architecture: found 'resnet21', did you mean 'resnet20'?"),
+        (lambda: reference("resnet20", se_stages=(5,)), "se_stages of resnet20: found 5, allowed: 2, 3, 4"),
+        (
+            lambda: Architecture(
+                input=Input(channels=1, size=8),
+                stem=Stem(channels=16),
+                cells=(Cell(stage=2, channels=8),),
+                head=Head(classes=2),
+            ),
+            "stage 2: a basic cell of 8 channels cannot follow 16 channels, allowed: at least 16",
+        ),
+        (
+            lambda: Architecture(
+                input=Input(channels=1, size=8),
+                stem=Stem(channels=4),
+                cells=(Cell(stage=3, channels=8), Cell(stage=2, channels=8)),
+                head=Head(classes=2),
+            ),
+            "cells: stages must not go back, found [3, 2]",
+        ),
+        (lambda: Architecture.from_json("{"), "architecture: not JSON"),
+        (lambda: Architecture.from_json("[]"), "architecture: found [], expected a table of keys and values"),
+        (
+            lambda: Architecture.from_json('{"stemm": 1}'),
+            "architecture: unknown key, found 'stemm', did you mean 'stem'?",
+        ),
+        (lambda: Architecture.from_json("{}"), "architecture: missing key 'input'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_line(make, message):
+    with pytest.raises(SenasError) as caught:
+        make()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cell_before_its_se_reduces_what_flows_in():
+    # `pre` sits on the 8 channels flowing in, so r = 9 is too large there but not on the 16 flowing out.
+    def arch(integration):
+        cells = (Cell(stage=2, channels=16, se=SEConfig(reduction=9, integration=integration)),)
+        return Architecture(input=Input(channels=1, size=8), stem=Stem(channels=8), cells=cells, head=Head(classes=2))
+
+    assert arch("standard")
+    with pytest.raises(SenasError, match="at most its 8 channels"):
+        arch("pre")

@@ -1,0 +1,98 @@
+"""Imports go down the list of layers only, and bare devices need neither Ray nor NNI."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "senas"
+
+# From the ground up; a module may import from its own layer and those before it.
+LAYERS = [
+    ["errors", "version", "parsing", "resources", "units"],
+    ["architecture"],
+    ["references", "space", "space_file"],
+    ["nn", "graph"],
+    ["costs"],
+    ["training"],
+    ["searching"],
+    ["retraining", "report"],
+    ["launch", "cli"],
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+# Where a heavy library may be imported, by the first parts of the module's name.
+ALLOWED = {
+    "ray": ["searching.bridge", "searching.search", "searching.worker"],
+    "nni": ["searching.nni_space", "searching.engine", "searching.strategies"],
+    "fvcore": ["costs.complexity"],
+    "torch": ["nn", "graph", "costs", "training", "retraining", "launch"],
+    "typer": ["cli"],
+    "rich": ["report", "cli"],
+}
+
+
+def modules() -> dict[str, Path]:
+    paths = (path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_every_module_has_a_layer():
+    assert {name.split(".")[0] for name in modules()} == set(RANK)
+
+
+def test_imports_go_down_only():
+    upward = [
+        f"{name} imports {target}"
+        for name, path in modules().items()
+        for target in imports(path)
+        if target.startswith("senas.") and RANK[target.split(".")[1]] > RANK[name.split(".")[0]]
+    ]
+    assert upward == []
+
+
+def test_heavy_libraries_stay_in_their_rooms():
+    strays = [
+        f"{name} imports {target}"
+        for name, path in modules().items()
+        for target in imports(path)
+        if (library := target.split(".")[0]) in ALLOWED
+        and not any(f"{name}.".startswith(f"{room}.") for room in ALLOWED[library])
+    ]
+    assert strays == []
+
+
+def test_a_bare_device_builds_trains_and_measures_without_ray_nni_and_fvcore():
+    code = """
+import sys
+for name in ("ray", "nni", "fvcore"):
+    sys.modules[name] = None  # importing it now fails
+import senas
+arch = senas.load_space("se-resnet-digits").random(__import__("numpy").random.default_rng(0))
+senas.build_network(arch)
+senas.TrainingEvaluator(data="digits", recipe=senas.Recipe(epochs=1))(arch, 0, lambda epoch, accuracy: None)
+from senas.costs.profiling import measure_architectures
+print(measure_architectures([arch], seconds=0.01)[arch.digest].count > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_public_names_are_what_the_package_says():
+    import senas
+
+    assert {name: getattr(senas, name).__module__ for name in senas.__all__ if name != "__version__"} == {
+        name: f"senas.{home}" for name, home in senas._HOME.items()
+    }
+    assert not set(senas.__all__) & {path.stem for path in PACKAGE.iterdir()}, "a module would shadow a public name"
