@@ -8,7 +8,7 @@ from typing import Protocol, cast, get_args
 import torch
 
 from senas.architecture import Architecture, Excitation, Integration, SEConfig, Squeeze
-from senas.costs.budget import Objective, cost_of, part_cost, show_cost
+from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost, show_cost
 from senas.costs.complexity import complexity, part_complexity
 from senas.costs.profile import LatencyProfile
 from senas.costs.profiling import profile_space
@@ -96,6 +96,8 @@ def launch_search(request: SearchRequest, *, say: Callable[[str], None], display
         profile = _profile(request, space, display)
     bounds: tuple[tuple[Objective, Bound | None], ...] = (("latency", latency), ("flops", flops), ("params", params))
     budgets = {cost: _resolve(bound, cost, space, profile) for cost, bound in bounds}
+    budget = Budget(latency_ms=budgets["latency"], flops=budgets["flops"], params=budgets["params"])
+    check_possible(space, budget, profile)
     for cost, bound in bounds:
         if bound is not None:
             say(_announce(cost, bound, budgets[cost] or 0.0))
@@ -105,9 +107,9 @@ def launch_search(request: SearchRequest, *, say: Callable[[str], None], display
         out=request.out,
         profile=profile,
         objective=objective,
-        latency_budget_ms=budgets["latency"],
-        max_flops=budgets["flops"],
-        max_params=budgets["params"],
+        latency_budget_ms=budget.latency_ms,
+        max_flops=budget.flops,
+        max_params=budget.params,
         strategy=request.strategy,
         trials=request.trials,
         time_budget_seconds=seconds,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,7 @@ def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
 def ray_local() -> Iterator[None]:
     """A local Ray that all searches of the session share."""
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # workers import the tests' evaluate functions
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")

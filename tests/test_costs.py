@@ -138,15 +138,21 @@ def test_prediction_is_the_sum_over_cells(tiny):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p: replace(p, device=Device(kind="cuda", name="X", cores=2)), "device.kind: found cuda, the search needs cpu"),
+        (
+            lambda p: replace(p, device=Device(kind="cuda", name="X", cores=2)),
+            "device.kind: found cuda, the search needs cpu",
+        ),
         (lambda p: replace(p, device=replace(p.device, name="Z80")), "device.name: found Z80, the search needs "),
         (
             lambda p: replace(p, mode=replace(p.mode, input=Input(channels=1, size=16))),
             "mode.input.size: found 16, the search needs 8",
         ),
-        (lambda p: replace(p, entries=dict(list(p.entries.items())[1:])), "entries: no measurement of 'stem conv3x3 1>4 @8'"),
+        (
+            lambda p: replace(p, entries=dict(list(p.entries.items())[1:])),
+            "entries: no measurement of 'stem conv3x3 1>4 @8'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_profile_that_does_not_fit_is_refused_with_the_field_named(tiny, change, message):
     with pytest.raises(SenasError) as caught:
         change(formula_profile(tiny)).require(tiny, "cpu")

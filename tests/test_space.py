@@ -92,10 +92,10 @@ def test_digest_ignores_the_file_but_not_the_content(tmp_path, tiny):
 
 def test_a_wrong_sample_is_refused(tiny):
     sample = tiny.sample(np.random.default_rng(0))
-    with pytest.raises(SenasError, match=r"depth.stage2: found 7, allowed: 1, 2"):
+    with pytest.raises(SenasError, match=r"depth\.stage2: found 7, allowed: 1, 2"):
         tiny.architecture({**sample, "depth.stage2": 7})
     del sample["depth.stage2"]
-    with pytest.raises(SenasError, match="missing choice 'depth.stage2'"):
+    with pytest.raises(SenasError, match=r"missing choice 'depth\.stage2'"):
         tiny.architecture(sample)
 
 

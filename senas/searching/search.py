@@ -123,7 +123,7 @@ def search(
         budget=budget,
         trials=trials,
         seed=seed,
-        concurrency=concurrency or max(1, int(len(os.sched_getaffinity(0)) // cpus_per_trial)),
+        concurrency=_default_concurrency(cpus_per_trial) if concurrency is None else concurrency,
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
         early_stopping=early_stopping,
@@ -192,6 +192,12 @@ def measure_front(run: Run, *, seconds: float = 2.0) -> list[Trial]:
         journal.measured(trial.number, measured[trial.digest].estimate_ms)
     journal.close()
     return run.save_front()
+
+
+def _default_concurrency(cpus_per_trial: float) -> int:
+    """As many trials at a time as this process has CPU cores for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(cores // cpus_per_trial)) if cpus_per_trial > 0 else 1
 
 
 def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile | None) -> None:

@@ -62,8 +62,11 @@ def npz(path: Path, network_input: Input) -> Dataset:  # noqa: ARG001  # a file'
     optional: `class_names` (K,) and the truth value `flip` (true: a mirrored image keeps its label).
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                raise ValueError("it holds one array without a name")
+            arrays = {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise DataError(f"{path}: {os_reason(error)}") from None
     except (ValueError, zipfile.BadZipFile, EOFError) as error:

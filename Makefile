@@ -1,0 +1,32 @@
+# Two commands do all the set-up: `make search` and `make test`. Both may be repeated.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: search test clean
+
+search: .venv/installed  ## Search the embedded default within a latency budget measured on this CPU.
+	$(BIN)/senas search se-resnet-digits --latency-budget 70%
+
+test: .venv/installed-dev  ## Every check there is.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest
+
+clean:  ## Remove the environment and what tools leave behind; runs are kept.
+	rm -rf .venv .pytest_cache .ruff_cache build dist
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing into .venv, which takes a few minutes the first time"
+	$(INSTALL) --editable .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing into .venv, which takes a few minutes the first time"
+	$(INSTALL) --editable ".[dev]"
+	@touch $@ .venv/installed

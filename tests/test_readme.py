@@ -1,0 +1,53 @@
+"""The README as a stranger follows it: its files are written, its commands are run, in order, in an empty folder."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_of_the_readme_runs(tmp_path):
+    environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    environment.pop("PYTHONPATH", None)
+    commands = []
+    for language, text in BLOCK.findall((ROOT / "README.md").read_text()):
+        if language in ("toml", "python"):
+            name = re.match(r"# (\S+)\n", text)
+            assert name, f"the first line of a file says its name:\n{text}"
+            (tmp_path / name[1]).write_text(text)
+        elif language == "bash":
+            for line in text.splitlines():
+                command = recipe(line.split("#")[0].strip())
+                if command:
+                    commands.append(command)
+                    done = subprocess.run(
+                        command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+                    )
+                    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert len(commands) >= 10
+    assert shutil.which("senas", path=environment["PATH"])
+    assert (tmp_path / "runs" / "se-resnet-digits-1" / "pareto.html").exists()
+
+
+def recipe(command: str) -> str:
+    """What a make target runs once everything is installed; `make test` is what is running now."""
+    if command == "make test":
+        return ""
+    if command == "make search":
+        makefile = (ROOT / "Makefile").read_text()
+        found = re.search(r"^search:.*\n\t\$\(BIN\)/(.*)$", makefile, re.MULTILINE)
+        assert found
+        return found[1]
+    return command
+
+
+def test_pictures_and_links_of_the_readme_exist():
+    text = (ROOT / "README.md").read_text()
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
+    assert len(links) >= 3
+    assert all((ROOT / link).exists() for link in links)

@@ -1,0 +1,243 @@
+"""Whole searches through Ray Tune: budgets, repeatability, failures, resuming, interrupts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY_SPACE, formula_ms, formula_profile
+
+import senas
+from senas.errors import SearchFailedError, SenasError
+from senas.searching.run import Run
+from senas.searching.search import measure_front
+from senas.searching.strategies import STRATEGIES
+
+
+def by_digest(arch, seed, report):
+    return int(arch.digest, 16) % 1000 / 1000
+
+
+def by_params(arch, seed, report):
+    return min(1.0, senas.complexity(arch).params / 10_000)
+
+
+def in_epochs(arch, seed, report):
+    for epoch in range(1, 9):
+        report(epoch, by_digest(arch, seed, report) * epoch / 8)
+    return by_digest(arch, seed, report)
+
+
+def badly(arch, seed, report):
+    """Fails in every way there is, by the digest."""
+    match int(arch.digest, 16) % 6:
+        case 0:
+            raise KeyError("no such thing")
+        case 1:
+            return float("nan")
+        case 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case 3:
+            return 95.0  # percent
+    return by_digest(arch, seed, report)
+
+
+@pytest.fixture
+def search(tiny, tmp_path, ray_local):
+    def run(name="run", **options):
+        fields = {"evaluate": by_digest, "objective": "params", "trials": 12, "concurrency": 1, **options}
+        return senas.search(tiny, out=tmp_path / name, **fields)
+
+    return run
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_same_seed_gives_the_same_architectures_in_the_same_order(search, strategy):
+    runs = [search(f"{strategy}{n}", strategy=strategy, seed=seed, trials=16) for n, seed in enumerate((1, 1, 2))]
+    first, second, other = ([t.digest for t in run.trials()] for run in runs)
+    assert len(set(first)) == 16
+    assert first == second
+    assert first != other
+
+
+def test_no_architecture_beyond_its_budgets_is_ever_trained(search, tiny):
+    profile = formula_profile(tiny)
+    rng = np.random.default_rng(0)
+    costs = [senas.cost_of(tiny.random(rng), profile) for _ in range(100)]
+    latency, flops, params = (float(np.median([getattr(c, n) for c in costs])) for n in ("upper_ms", "flops", "params"))
+    run = search(profile=profile, latency_budget_ms=latency, max_flops=flops, max_params=params, evaluate=by_params,
+                 objective="latency", concurrency=2)  # fmt: skip
+    assert len(run.trials()) == 12
+    for trial in run.trials():
+        assert trial.cost == senas.cost_of(trial.architecture, profile)
+        assert trial.cost.latency_ms is not None and trial.cost.upper_ms is not None
+        assert trial.cost.latency_ms <= trial.cost.upper_ms <= latency
+        assert trial.cost.flops <= flops
+        assert trial.cost.params <= params
+    assert {t.status for t in run.trials()} == {"finished"}
+    assert run.front() == sorted(run.front(), key=lambda t: -(t.accuracy or 0))
+    assert 0 < run.hypervolume() < 1
+
+
+def test_an_impossible_budget_ends_before_anything_is_made(search, tiny, tmp_path):
+    cheapest = tiny.extreme(formula_ms)
+    with pytest.raises(SenasError, match=f"smallest achievable is .* by architecture {cheapest.digest}"):
+        search(profile=formula_profile(tiny), latency_budget_ms=1e-6, objective="latency")
+    assert not (tmp_path / "run").exists()
+
+
+def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(search):
+    run = search(evaluate=badly, trials=30, concurrency=2, strategy="random")
+    trials = run.trials()
+    assert len(trials) == 30
+    expected = {0: "KeyError: 'no such thing'", 1: "evaluate returned nan", 2: "died", 3: "evaluate returned 95.0"}
+    seen = set()
+    for trial in trials:
+        kind = int(trial.digest, 16) % 6
+        if kind in expected:
+            seen.add(kind)
+            assert trial.status == "failed" and trial.accuracy is None
+            assert expected[kind] in (trial.failure or ""), trial.failure
+        else:
+            assert trial.status == "finished" and trial.accuracy == by_digest(trial.architecture, 0, None)
+    assert seen == set(expected)
+    assert "Traceback" in next(t.failure or "" for t in trials if int(t.digest, 16) % 6 == 0)
+    assert all(trial.status == "finished" for trial in run.front())
+
+
+def test_a_search_in_which_everything_fails_gives_up_and_says_why(search, tmp_path):
+    def always(arch, seed, report):
+        raise ValueError("the disk is on fire")
+
+    with pytest.raises(SearchFailedError, match=r"none of 10 trials gave an accuracy; the last: .*the disk is on fire"):
+        search(evaluate=always, trials=40)
+    assert len(Run(tmp_path / "run").trials()) == 10
+
+
+def test_early_stopping_ends_the_worse_trials_sooner(search):
+    run = search(evaluate=in_epochs, early_stopping=True, trials=20, strategy="random")
+    stopped = [t for t in run.trials() if t.status == "stopped"]
+    finished = [t for t in run.trials() if t.status == "finished"]
+    assert stopped and finished
+    assert all(len(t.epochs) < 8 and t.accuracy == t.epochs[-1][1] for t in stopped)
+    assert all([epoch for epoch, _ in t.epochs] == list(range(1, 9)) for t in finished)
+    assert np.mean([by_digest(t.architecture, 0, 0) for t in stopped]) < np.mean([t.accuracy for t in finished])
+
+
+def test_a_run_goes_on_where_it_stopped_and_trains_nothing_twice(search, tmp_path, tiny):
+    whole = search("whole", strategy="regularized-evolution", trials=24)
+    part = search("part", strategy="regularized-evolution", trials=24, time_budget_seconds=0.25)
+    before = [t.digest for t in part.trials()]
+    assert 0 < len(before) < 24
+    log = tmp_path / "log"
+
+    def logged(arch, seed, report):
+        with log.open("a") as file:
+            file.write(arch.digest + "\n")
+        return by_digest(arch, seed, report)
+
+    with pytest.raises(SenasError, match="was searched with an evaluate function of its own"):
+        senas.resume(part.folder)
+    record = json.loads((part.folder / "run.json").read_text())
+    record["options"]["time_budget_seconds"] = None
+    (part.folder / "run.json").write_text(json.dumps(record))
+    resumed = senas.resume(part.folder, evaluate=logged)
+    assert [t.digest for t in resumed.trials()] == [t.digest for t in whole.trials()]
+    assert log.read_text().split() == [t.digest for t in whole.trials()][len(before) :]
+    assert len(senas.resume(part.folder, evaluate=logged, trials=26).trials()) == 26
+
+
+def test_a_run_folder_is_never_overwritten(search):
+    run = search(trials=2)
+    before = (run.folder / "journal.sqlite").read_bytes()
+    with pytest.raises(SenasError, match="holds a run already"):
+        search(trials=2)
+    assert (run.folder / "journal.sqlite").read_bytes() == before
+
+
+def test_a_run_tells_everything_from_its_folder(search, tiny):
+    run = search(trials=10, profile=formula_profile(tiny), objective="latency")
+    opened = Run(run.folder)
+    assert opened.trials() == run.trials()
+    assert opened.record.space == tiny
+    assert opened.profile() == formula_profile(tiny)
+    front = json.loads((run.folder / "front.json").read_text())
+    assert [row["digest"] for row in front] == [t.digest for t in run.front()]
+    for trial in run.trials():
+        path = run.folder / "architectures" / f"{trial.digest}.json"
+        assert senas.Architecture.load(path) == trial.architecture
+    assert opened.pick("best") == run.front()[0]
+    assert opened.pick(run.trials()[3].digest[:9]) == run.trials()[3]
+    for wrong in ("", "zzz"):
+        with pytest.raises(SenasError, match="allowed: best, knee, or the start of one digest"):
+            opened.pick(wrong)
+    measured = measure_front(run, seconds=0.05)
+    assert [t.digest for t in measured] == [t.digest for t in run.front()]
+    assert all(t.measured_ms and t.measured_ms > 0 for t in measured)
+
+
+def test_the_default_evaluator_trains_in_workers(search):
+    run = search(evaluate=senas.TrainingEvaluator(data="digits", recipe=senas.Recipe(epochs=2)), trials=2)
+    assert all(t.status == "finished" and len(t.epochs) == 2 for t in run.trials())
+    assert run.record.training is not None and run.record.training.data == "digits"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": "evolution"}, "strategy: found 'evolution', did you mean 'regularized-evolution'"),
+        ({"objective": "speed"}, "objective: found 'speed'"),
+        ({"trials": 0}, "trials: found 0, allowed: at least 1"),
+        ({"latency_budget_ms": 5.0}, "profile: found none, needed for a latency budget"),
+        ({"max_flops": -1.0}, "budget of flops: found -1.0, expected a positive number"),
+        ({"cpus_per_trial": 0}, "cpus_per_trial and gpus_per_trial: found 0 and 0"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_made(tiny, tmp_path, options, message):
+    with pytest.raises(SenasError) as caught:
+        senas.search(tiny, evaluate=by_digest, out=tmp_path / "run", **{"objective": "params", **options})
+    assert message in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupt_keeps_what_had_finished(tmp_path):
+    """A real SIGINT to a real process, then `resume` in this one."""
+    space = tmp_path / "tiny.toml"
+    space.write_text(TINY_SPACE)
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import time, senas
+        def slowly(arch, seed, report):
+            time.sleep(0.3)
+            return int(arch.digest, 16) % 1000 / 1000
+        if __name__ == "__main__":
+            senas.search(senas.load_space({str(space)!r}), evaluate=slowly, out={str(tmp_path / "run")!r},
+                         trials=500, concurrency=2, strategy="random")
+        """)
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+        if (tmp_path / "run" / "journal.sqlite").exists() and ended(Run(tmp_path / "run")) >= 4:
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in errors
+    run = Run(tmp_path / "run")
+    kept = [t for t in run.trials() if t.status == "finished"]
+    assert 4 <= len(kept) < 500
+    assert (run.folder / "front.json").exists()
+    assert not list(Path(tmp_path / "run").glob(".*.tmp"))
+
+
+def ended(run: Run) -> int:
+    return sum(t.status != "running" for t in run.trials())

@@ -1,0 +1,231 @@
+"""The bridge without Ray: strategies against the engine, the journal, the front."""
+
+import sqlite3
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import formula_profile
+
+from senas.costs.budget import Budget, Cost, cost_of
+from senas.errors import SenasError
+from senas.references import reference
+from senas.searching.engine import ProposalEngine
+from senas.searching.journal import Journal
+from senas.searching.nni_space import NNISpace
+from senas.searching.pareto import hypervolume, knee, pareto_front
+from senas.searching.strategies import STRATEGIES, make_strategy
+from senas.searching.trial import Trial, trial_seed
+from senas.space_file import load_space, shipped_spaces
+
+
+def accuracy_of(arch) -> float:
+    return int(arch.digest, 16) % 1000 / 1000
+
+
+def explore(space, name, count, *, seed=0, concurrency=1, feasible=lambda _: True, known=None, fails=lambda _: False):
+    """Drive a strategy as the bridge does; returns the architectures it trained, in order."""
+    engine = ProposalEngine(feasible, known or {}, patience=3000)
+    engine.start(make_strategy(name, seed=seed, trials=count, concurrency=concurrency), NNISpace(space))
+    proposed, running = [], []
+    try:
+        while len(proposed) < count:
+            answer = engine.ask() if len(running) < concurrency else "later"
+            if answer == "never" and not running:
+                break
+            if isinstance(answer, str):
+                arch = running.pop(0)
+                engine.tell(arch.digest, None if fails(arch) else accuracy_of(arch))
+            else:
+                proposed.append(answer)
+                running.append(answer)
+    finally:
+        engine.close()
+    return proposed, engine
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+class TestEveryStrategy:
+    """The contract that every strategy is run through."""
+
+    def test_proposes_only_feasible_architectures(self, tiny, name):
+        drawn = [cost_of(tiny.random(np.random.default_rng(seed)), None).params for seed in range(50)]
+        bound = float(np.percentile(drawn, 30))
+
+        def feasible(arch):
+            return Budget(params=bound).keeps(cost_of(arch, None))
+
+        proposed, _ = explore(tiny, name, 30, feasible=feasible)
+        assert len(proposed) == 30
+        assert all(feasible(arch) for arch in proposed)
+
+    @pytest.mark.parametrize("concurrency", [1, 3])
+    def test_never_repeats_an_architecture(self, tiny, name, concurrency):
+        proposed, _ = explore(tiny, name, 60, concurrency=concurrency)
+        assert len({arch.digest for arch in proposed}) == len(proposed) == 60
+
+    @pytest.mark.parametrize("concurrency", [1, 2])
+    def test_is_deterministic(self, tiny, name, concurrency):
+        first, second, other = (explore(tiny, name, 40, seed=seed, concurrency=concurrency)[0] for seed in (3, 3, 4))
+        assert first == second
+        assert first != other
+
+    def test_survives_failures(self, tiny, name):
+        proposed, _ = explore(tiny, name, 40, concurrency=2, fails=lambda arch: int(arch.digest, 16) % 3 == 0)
+        assert len(proposed) == 40
+
+    def test_survives_that_everything_fails(self, tiny, name):
+        proposed, _ = explore(tiny, name, 20, concurrency=2, fails=lambda _: True)
+        assert len(proposed) == 20
+
+    def test_goes_on_from_what_is_known(self, tiny, name):
+        whole, _ = explore(tiny, name, 40)
+        known = {arch.digest: accuracy_of(arch) for arch in whole[:25]}
+        rest, _ = explore(tiny, name, 15, known=known)
+        # The same strategy from the same seed; `trials` shapes some, so give it the whole number.
+        engine = ProposalEngine(lambda _: True, known, patience=3000)
+        engine.start(make_strategy(name, seed=0, trials=40, concurrency=1), NNISpace(tiny))
+        again = []
+        for _ in range(15):
+            arch = engine.ask()
+            assert not isinstance(arch, str)
+            again.append(arch)
+            engine.tell(arch.digest, accuracy_of(arch))
+        engine.close()
+        assert again == whole[25:]
+        assert not {arch.digest for arch in rest} & set(known)
+
+    def test_ends_when_nothing_is_feasible(self, tiny, name):
+        proposed, _ = explore(tiny, name, 5, feasible=lambda _: False)
+        assert proposed == []
+        assert threading.active_count() < 20
+
+    def test_finds_every_feasible_architecture_of_a_small_space_or_says_it_is_exhausted(self, tiny, name):
+        few = {tiny.random(np.random.default_rng(seed)).digest for seed in range(6)}
+        proposed, _ = explore(tiny, name, 10, feasible=lambda arch: arch.digest in few)
+        assert {arch.digest for arch in proposed} <= few
+        assert len(proposed) <= len(few)
+
+
+def test_max_params_pushes_the_search_to_networks_without_se_in_the_final_stage():
+    for name in shipped_spaces():
+        space = load_space(name)
+        drawn = [space.random(np.random.default_rng(seed)) for seed in range(300)]
+        bound = float(np.percentile([cost_of(arch, None).params for arch in drawn], 5))
+        proposed, _ = explore(space, "random", 60, feasible=lambda arch, b=bound: cost_of(arch, None).params <= b)
+
+        def share_without(archs, last=space.stages[-1].number):
+            return np.mean([all(cell.se is None for cell in arch.stage(last)) for arch in archs])
+
+        assert share_without(proposed) > 1.5 * share_without(drawn)
+
+
+def test_an_unknown_strategy_is_refused():
+    with pytest.raises(SenasError, match="strategy: found 'randon', did you mean 'random'"):
+        make_strategy("randon", seed=0, trials=1, concurrency=1)
+
+
+def test_a_strategy_that_fails_is_heard_of(tiny):
+    class Broken(type(make_strategy("random", seed=0, trials=1, concurrency=1))):
+        def _run(self):
+            raise ZeroDivisionError("broken")
+
+    engine = ProposalEngine(lambda _: True, {})
+    engine.start(Broken(), NNISpace(tiny))
+    with pytest.raises(RuntimeError, match="the strategy failed: ZeroDivisionError"):
+        engine.ask()
+    engine.close()
+
+
+def trial(number, accuracy, flops, status="finished") -> Trial:
+    return Trial(
+        number=number,
+        architecture=reference("resnet20", classes=number + 1),
+        seed=0,
+        cost=Cost(flops=flops, params=1),
+        status=status,
+        accuracy=accuracy,
+    )
+
+
+def test_the_front_agrees_with_brute_force():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        points = [(int(tenths), int(cost)) for tenths, cost in rng.integers(1, 10, (25, 2))]
+        trials = [trial(number, tenths / 10, cost) for number, (tenths, cost) in enumerate(points, 1)]
+        best = {p for p in points if not any(q != p and q[0] >= p[0] and q[1] <= p[1] for q in points)}
+        front = pareto_front(trials, "flops")
+        assert {(round(10 * (t.accuracy or 0)), t.cost.flops) for t in front} == best
+        assert len(front) == len(best)
+        assert [t.accuracy for t in front] == sorted((t.accuracy for t in front), reverse=True)
+        # The dominated cells of the 10 x 10 grid whose corner is accuracy 0, cost 10.
+        dominated = sum(
+            any(a >= row and c <= column for a, c in points) for row in range(1, 11) for column in range(10)
+        )
+        assert hypervolume(trials, "flops", 10) == pytest.approx(dominated / 100)
+
+
+def test_only_finished_trials_make_the_front():
+    trials = [trial(1, 0.5, 10), trial(2, 0.9, 5, "stopped"), trial(3, None, 1, "failed"), trial(4, None, 1, "running")]
+    assert [t.number for t in pareto_front(trials, "flops")] == [1]
+    assert pareto_front([], "flops") == []
+    assert hypervolume([], "flops", 1) == 0
+
+
+def test_the_knee_is_where_the_front_bends():
+    front = [trial(1, 0.95, 100), trial(2, 0.94, 20), trial(3, 0.5, 10)]
+    assert knee(front, "flops").number == 2
+    assert knee(front[:1], "flops").number == 1
+
+
+def test_trial_seeds_depend_on_search_and_architecture():
+    assert trial_seed(0, "a") == trial_seed(0, "a") != trial_seed(1, "a")
+    assert trial_seed(0, "a") != trial_seed(0, "b")
+
+
+def test_the_journal_tells_every_trial(tmp_path, tiny):
+    archs = [tiny.random(np.random.default_rng(seed)) for seed in range(4)]
+    cost = cost_of(archs[0], formula_profile(tiny))
+    journal = Journal(tmp_path / "j.sqlite")
+    for number, arch in enumerate(archs, 1):
+        journal.started(number, arch, number, cost)
+    journal.reported(1, 1, 0.5)
+    journal.reported(1, 2, 0.6)
+    journal.finished(1, 0.7, 2.0)
+    journal.measured(1, 1.25)
+    journal.failed(2, "Traceback\n  no 'such' \"thing\"", 1.0)
+    journal.stopped(3, 0.4, 1.5)
+    expected = [
+        Trial(number=1, architecture=archs[0], seed=1, cost=cost, status="finished", accuracy=0.7,
+              epochs=((1, 0.5), (2, 0.6)), seconds=2.0, measured_ms=1.25),
+        Trial(number=2, architecture=archs[1], seed=2, cost=cost, status="failed", seconds=1.0,
+              failure="Traceback\n  no 'such' \"thing\""),
+        Trial(number=3, architecture=archs[2], seed=3, cost=cost, status="stopped", accuracy=0.4, seconds=1.5),
+        Trial(number=4, architecture=archs[3], seed=4, cost=cost),
+    ]  # fmt: skip
+    assert journal.trials() == expected
+    beside = Journal(tmp_path / "j.sqlite")  # another process reading a live run
+    assert beside.trials() == expected
+    journal.finished(4, 0.1, 0.1)
+    assert beside.trials() == journal.trials() == [*expected[:3], replace(expected[3], status="finished", accuracy=0.1, seconds=0.1)]  # noqa: E501  # fmt: skip
+    journal.close()
+    beside.close()
+
+
+def test_a_damaged_journal_is_refused(tmp_path, tiny):
+    path = tmp_path / "j.sqlite"
+    path.write_bytes(b"this is not a database, and long enough to be read as one" * 40)
+    with pytest.raises(SenasError, match="not a readable journal"):
+        Journal(path)
+    path.unlink()
+    journal = Journal(path)
+    journal.finished(7, 0.5, 1.0)
+    with pytest.raises(SenasError, match="event 1: trial 7 has 'finished' before 'started'"):
+        journal.trials()
+    journal.close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version=99")
+    database.close()
+    with pytest.raises(SenasError, match="schema version: found 99, expected 1"):
+        Journal(path)
