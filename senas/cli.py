@@ -58,7 +58,7 @@ def search(
     epochs: EpochsOption = 10,
     concurrency: Annotated[int | None, Option(help="Trials at a time; as many as fit by default.")] = None,
     cpus_per_trial: Annotated[float, Option(help="CPU cores, and threads, of a trial.")] = 1,
-    gpus_per_trial: Annotated[float, Option(help="GPUs of a trial; a fraction shares one.")] = 0,
+    gpus_per_trial: Annotated[float | None, Option(help="GPUs of a trial, a fraction shares one; 1 on CUDA.")] = None,
     early_stopping: Annotated[bool, Option("--early-stopping", help="Let ASHA stop the worse trials early.")] = False,
     seed: Annotated[int, Option(help="Of everything random.")] = 0,
     address: AddressOption = None,

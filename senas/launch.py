@@ -63,7 +63,7 @@ class SearchRequest:
     epochs: int
     concurrency: int | None
     cpus_per_trial: float
-    gpus_per_trial: float
+    gpus_per_trial: float | None
     early_stopping: bool
     seed: int
     address: str | None
@@ -101,6 +101,7 @@ def launch_search(request: SearchRequest, *, say: Callable[[str], None], display
     for cost, bound in bounds:
         if bound is not None:
             say(_announce(cost, bound, budgets[cost] or 0.0))
+    gpus, concurrency = _gpus(request)
     search(
         space,
         evaluate=TrainingEvaluator(data=request.data, recipe=Recipe(epochs=request.epochs), device=request.device),
@@ -114,9 +115,9 @@ def launch_search(request: SearchRequest, *, say: Callable[[str], None], display
         trials=request.trials,
         time_budget_seconds=seconds,
         seed=request.seed,
-        concurrency=request.concurrency,
+        concurrency=concurrency,
         cpus_per_trial=request.cpus_per_trial,
-        gpus_per_trial=request.gpus_per_trial,
+        gpus_per_trial=gpus,
         early_stopping=request.early_stopping,
         address=request.address,
         on_progress=display.searching,
@@ -230,6 +231,18 @@ def _resolve(
     whole = largest.upper_ms if objective == "latency" else largest.of(objective)
     assert whole is not None
     return bound.resolve(whole)
+
+
+def _gpus(request: SearchRequest) -> tuple[float, int | None]:
+    """GPUs of a trial and trials at a time: a whole GPU each on CUDA, as many as there are, where nothing is said."""
+    if request.device == "cpu":
+        return request.gpus_per_trial or 0.0, request.concurrency
+    gpus = 1.0 if request.gpus_per_trial is None else request.gpus_per_trial
+    if gpus <= 0:
+        raise OptionError(f"--gpus-per-trial: found {gpus:g}, allowed with --device cuda: more than 0")
+    if request.concurrency is not None or request.address is not None:
+        return gpus, request.concurrency
+    return gpus, max(1, int(torch.cuda.device_count() // gpus))
 
 
 def _announce(objective: Objective, bound: Bound, value: float) -> str:

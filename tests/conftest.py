@@ -1,5 +1,6 @@
 """Shared fixtures: a space small enough to list, a profile made of a formula, one Ray for all tests."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,6 @@ def ray_local() -> Iterator[None]:
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # workers import the tests' evaluate functions
     import ray
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()

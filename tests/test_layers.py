@@ -23,7 +23,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 # Where a heavy library may be imported, by the first parts of the module's name.
 ALLOWED = {
-    "ray": ["searching.bridge", "searching.search", "searching.worker"],
+    "ray": ["searching.bridge", "searching.driver", "searching.worker"],
     "nni": ["searching.nni_space", "searching.engine", "searching.strategies"],
     "fvcore": ["costs.complexity"],
     "torch": ["nn", "graph", "costs", "training", "retraining", "launch"],

@@ -41,15 +41,16 @@ def test_se_follows_its_formula(squeeze, excitation, bias):
         "relu": lambda z: z.clamp(min=0),
     }
     z = {"avg": x.mean((2, 3), keepdim=True), "max": x.amax((2, 3), keepdim=True), "none": x}[squeeze]
-    first, second = (layer.weight.reshape(layer.weight.shape[:2]) for layer in (block.reduce, block.expand))
-    b1, b2 = (layer.bias[:, None, None] if bias else 0.0 for layer in (block.reduce, block.expand))
+    weights = dict(block.named_parameters())
+    first, second = (weights[f"{layer}.weight"].flatten(1) for layer in ("reduce", "expand"))
+    b1, b2 = (weights[f"{layer}.bias"][:, None, None] if bias else 0.0 for layer in ("reduce", "expand"))
     hidden = (torch.einsum("hc,bcyx->bhyx", first, z) + b1).clamp(min=0)
     scale = gates[excitation](torch.einsum("ch,bhyx->bcyx", second, hidden) + b2)
     torch.testing.assert_close(block(x), x * scale)
 
 
 def test_se_rounds_the_hidden_layer_down_and_refuses_none():
-    assert SqueezeExcite(21, SEConfig(reduction=4)).reduce.weight.shape == (5, 21)
+    assert SqueezeExcite(21, SEConfig(reduction=4)).state_dict()["reduce.weight"].shape == (5, 21)
     with pytest.raises(ArchitectureError, match="found 8, allowed: at most its 4 channels"):
         SqueezeExcite(4, SEConfig(reduction=8))
 
@@ -63,9 +64,9 @@ def test_a_basic_cell_hosts_se_where_the_paper_says(integration):
     se = next(m for m in module.modules() if isinstance(m, SqueezeExcite))
     at = {place: se if place == integration else nn.Identity() for place in get_args(Integration)}
     x = torch.randn(2, 6, 9, 9)
-    branch = module.branch
-    middle = torch.relu(branch.norm1(branch.conv1(at["pre"](x))))
-    out = branch.norm2(branch.conv2(at["inner"](middle)))
+    layers = dict(module.branch.named_children())
+    middle = torch.relu(layers["norm1"](layers["conv1"](at["pre"](x))))
+    out = layers["norm2"](layers["conv2"](at["inner"](middle)))
     skip = torch.zeros(2, 8, 5, 5)
     skip[:, :6] = x[:, :, ::2, ::2]
     expected = at["post"](torch.relu(at["standard"](out) + at["identity"](skip)))

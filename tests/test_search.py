@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,10 +57,17 @@ def search(tiny, tmp_path, ray_local):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_the_same_seed_gives_the_same_architectures_in_the_same_order(search, strategy):
-    runs = [search(f"{strategy}{n}", strategy=strategy, seed=seed, trials=16) for n, seed in enumerate((1, 1, 2))]
-    first, second, other = ([t.digest for t in run.trials()] for run in runs)
-    assert len(set(first)) == 16
+def test_every_strategy_runs_through_ray(search, strategy):
+    run = search(strategy=strategy)
+    assert [t.status for t in run.trials()] == ["finished"] * 12
+    assert len({t.digest for t in run.trials()}) == 12
+
+
+def test_the_same_seed_gives_the_same_architectures_in_the_same_order(search):
+    runs = [
+        search(f"run{n}", strategy="regularized-evolution", seed=seed, trials=24) for n, seed in enumerate((1, 1, 2))
+    ]
+    first, second, other = ([(t.digest, t.seed, t.accuracy) for t in run.trials()] for run in runs)
     assert first == second
     assert first != other
 
@@ -206,7 +212,7 @@ def test_wrong_options_are_refused_before_anything_is_made(tiny, tmp_path, optio
     assert not (tmp_path / "run").exists()
 
 
-def test_an_interrupt_keeps_what_had_finished(tmp_path):
+def test_an_interrupt_keeps_what_had_finished(tmp_path, ray_local):
     """A real SIGINT to a real process, then `resume` in this one."""
     space = tmp_path / "tiny.toml"
     space.write_text(TINY_SPACE)
@@ -236,7 +242,14 @@ def test_an_interrupt_keeps_what_had_finished(tmp_path):
     kept = [t for t in run.trials() if t.status == "finished"]
     assert 4 <= len(kept) < 500
     assert (run.folder / "front.json").exists()
-    assert not list(Path(tmp_path / "run").glob(".*.tmp"))
+    assert not list(run.folder.glob(".*.tmp"))
+    left_running = {t.digest: t.number for t in run.trials() if t.status == "running"}
+    resumed = senas.resume(run.folder, evaluate=by_digest, trials=len(kept) + 6)
+    again = {t.digest: t for t in resumed.trials()}
+    assert len(again) == len(resumed.trials()) == len(kept) + 6  # what was running has run again, under its number
+    assert all(again[t.digest] == t for t in kept)
+    assert all(again[digest].number == number for digest, number in left_running.items())
+    assert all(t.status == "finished" for t in resumed.trials())
 
 
 def ended(run: Run) -> int:

@@ -16,7 +16,7 @@ from senas.searching.journal import Journal
 from senas.searching.nni_space import NNISpace
 from senas.searching.pareto import hypervolume, knee, pareto_front
 from senas.searching.strategies import STRATEGIES, make_strategy
-from senas.searching.trial import Trial, trial_seed
+from senas.searching.trial import Status, Trial, trial_seed
 from senas.space_file import load_space, shipped_spaces
 
 
@@ -81,7 +81,7 @@ class TestEveryStrategy:
 
     def test_goes_on_from_what_is_known(self, tiny, name):
         whole, _ = explore(tiny, name, 40)
-        known = {arch.digest: accuracy_of(arch) for arch in whole[:25]}
+        known: dict[str, float | None] = {arch.digest: accuracy_of(arch) for arch in whole[:25]}
         rest, _ = explore(tiny, name, 15, known=known)
         # The same strategy from the same seed; `trials` shapes some, so give it the whole number.
         engine = ProposalEngine(lambda _: True, known, patience=3000)
@@ -138,7 +138,7 @@ def test_a_strategy_that_fails_is_heard_of(tiny):
     engine.close()
 
 
-def trial(number, accuracy, flops, status="finished") -> Trial:
+def trial(number: int, accuracy: float | None, flops: int, status: Status = "finished") -> Trial:
     return Trial(
         number=number,
         architecture=reference("resnet20", classes=number + 1),
@@ -158,7 +158,7 @@ def test_the_front_agrees_with_brute_force():
         front = pareto_front(trials, "flops")
         assert {(round(10 * (t.accuracy or 0)), t.cost.flops) for t in front} == best
         assert len(front) == len(best)
-        assert [t.accuracy for t in front] == sorted((t.accuracy for t in front), reverse=True)
+        assert [t.accuracy for t in front] == sorted((t.accuracy or 0 for t in front), reverse=True)
         # The dominated cells of the 10 x 10 grid whose corner is accuracy 0, cost 10.
         dominated = sum(
             any(a >= row and c <= column for a, c in points) for row in range(1, 11) for column in range(10)

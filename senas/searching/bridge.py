@@ -55,7 +55,8 @@ class StrategySearcher(Searcher):
         cost_of: the cost of an architecture.
         limits: when to stop.
         seed: of the search.
-        ended: trials that the journal already holds as ended.
+        ended: how many trials the journal already holds as ended.
+        interrupted: digest and number of trials that an earlier session left running; proposed again, they start anew.
         next_number: of the next trial.
         on_change: called after every start, report and end.
     """
@@ -69,6 +70,7 @@ class StrategySearcher(Searcher):
         limits: Limits,
         seed: int,
         ended: int = 0,
+        interrupted: dict[str, int] | None = None,
         next_number: int = 1,
         on_change: Callable[[], None] = lambda: None,
     ):
@@ -79,6 +81,7 @@ class StrategySearcher(Searcher):
         self._limits = limits
         self._seed = seed
         self._ended = ended
+        self._interrupted = dict(interrupted or {})
         self._next_number = next_number
         self._on_change = on_change
         self._live: dict[str, _Live] = {}
@@ -102,10 +105,12 @@ class StrategySearcher(Searcher):
         proposal = self._engine.ask()
         if isinstance(proposal, str):
             return Searcher.FINISHED if not self._live else None
+        number = self._interrupted.pop(proposal.digest, None)
+        if number is None:
+            number, self._next_number = self._next_number, self._next_number + 1
         seed = trial_seed(self._seed, proposal.digest)
-        self._journal.started(self._next_number, proposal, seed, self._cost_of(proposal))
-        self._live[trial_id] = _Live(number=self._next_number, digest=proposal.digest, started=time.monotonic())
-        self._next_number += 1
+        self._journal.started(number, proposal, seed, self._cost_of(proposal))
+        self._live[trial_id] = _Live(number=number, digest=proposal.digest, started=time.monotonic())
         self._on_change()
         return {"architecture": proposal.to_json(), "seed": seed}
 

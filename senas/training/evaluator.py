@@ -8,7 +8,7 @@ from senas.architecture import Architecture, Input
 from senas.nn.network import build_network
 from senas.training.data import Dataset
 from senas.training.loop import Recipe, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
-from senas.training.sources import DataFunction, load_data
+from senas.training.sources import DataFunction, load_data, located
 
 Report = Callable[[int, float], None]
 Evaluate = Callable[[Architecture, int, Report], float]
@@ -21,7 +21,7 @@ class TrainingEvaluator:
     The validation split is carved from the training set, the same for every trial; the test set is never touched.
 
     Attributes:
-        data: a name for `load_data`, or a function of your own that returns a `Dataset`.
+        data: a name for `load_data`, its path made absolute, or a function of your own that returns a `Dataset`.
         recipe: how to train.
         device: `cpu` or `cuda`.
     """
@@ -29,6 +29,9 @@ class TrainingEvaluator:
     data: str | DataFunction
     recipe: Recipe = field(default_factory=Recipe)
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", located(self.data))
 
     def __call__(self, arch: Architecture, seed: int, report: Report) -> float:
         """Train from scratch.

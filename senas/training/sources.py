@@ -39,6 +39,12 @@ def load_data(data: str | DataFunction, network_input: Input) -> Dataset:
     raise DataError(f"data set: {one_of(data, [*SOURCES, 'npz:FILE', 'imagefolder:DIR'])}")
 
 
+def located(data: str | DataFunction) -> str | DataFunction:
+    """The same data set with its path made absolute, so that a worker process elsewhere finds it."""
+    name, separator, argument = data.partition(":") if isinstance(data, str) else ("", "", "")
+    return f"{name}:{Path(argument).resolve()}" if name in FILE_SOURCES and separator and argument else data
+
+
 def _fail_argument(name: str, argument: str) -> Dataset:
     raise DataError(f"data set: found '{name}:{argument}', expected {name} alone")
 

@@ -1,0 +1,87 @@
+"""Ray Tune around the bridge: a local cluster or a joined one, workers that are reused, quiet output."""
+
+import logging
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from senas.searching.bridge import StrategySearcher, WorkerErrors
+from senas.searching.run import SearchOptions
+from senas.searching.worker import run_trial
+from senas.training.evaluator import Evaluate
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOptions, address: str | None) -> None:
+    """Let Ray Tune ask the searcher until it has no more to propose."""
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler
+
+    # Rungs at epochs 2, 6, 18, ...: each lets the better third go on. It never ends a trial by itself.
+    asha = ASHAScheduler(
+        time_attr="epoch", metric="accuracy", mode="max", max_t=10_000, grace_period=2, reduction_factor=3
+    )
+    scheduler = asha if options.early_stopping else None
+    with _ray(options, address), _scratch_folder() as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(
+                tune.with_parameters(run_trial, evaluate=evaluate),
+                {"cpu": options.cpus_per_trial, "gpu": options.gpus_per_trial},
+            ),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=-1,
+                max_concurrent_trials=options.concurrency,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(storage_path=scratch, verbose=0, callbacks=[WorkerErrors(searcher)]),
+        )
+        tuner.fit()
+
+
+@contextmanager
+def _ray(options: SearchOptions, address: str | None) -> Iterator[None]:
+    """Join a cluster, or start one on this machine and stop it afterwards; quiet, and without usage statistics."""
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is in the journal, with its reason
+    if ray.is_initialized():
+        yield
+        return
+    resources = (
+        {}
+        if address
+        else {
+            "num_cpus": math.ceil(options.concurrency * options.cpus_per_trial),
+            "include_dashboard": False,
+        }
+    )
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **resources)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[str]:
+    """Where Ray Tune writes files that nobody reads: the journal is the truth of a run."""
+    folder = tempfile.mkdtemp(prefix="senas-ray-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
