@@ -65,7 +65,7 @@ def search(
     out: Annotated[Path | None, Option(help="Folder of the run; runs/SPACE-N by default.")] = None,
 ) -> None:
     """Search a space for the Pareto front of accuracy against a cost, within hard budgets."""
-    from senas.launch import SearchRequest, launch_search
+    from senas.launch.searching import SearchRequest, launch_search
     from senas.report.display import Display
 
     request = SearchRequest(
@@ -153,7 +153,7 @@ def retrain(
     out: Annotated[Path | None, Option(help="RUN/retrain/DIGEST or retrain/DIGEST by default.")] = None,
 ) -> None:
     """Train an architecture on all training data and judge it on the test set; goes on where it was interrupted."""
-    from senas.launch import launch_retrain
+    from senas.launch.retraining import launch_retrain
     from senas.report.display import Display
 
     try:
@@ -181,7 +181,7 @@ def profile(
     out: Annotated[Path | None, Option(help="profiles/SPACE-DEVICE-bBATCH.json by default.")] = None,
 ) -> None:
     """Measure the latency of every part of a space on this device."""
-    from senas.launch import launch_profile
+    from senas.launch.profiling import launch_profile
     from senas.report.display import Display
     from senas.report.tables import profile_lines
 
@@ -204,7 +204,7 @@ def complexity(
     as_json: JsonOption = False,
 ) -> None:
     """Count FLOPs and parameters, cell by cell."""
-    from senas.launch import architecture_from, complexity_json
+    from senas.launch.describing import architecture_from, complexity_json
     from senas.report.tables import complexity_table
 
     arch = architecture_from(source, se=se, se_stages=se_stages)

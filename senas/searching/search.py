@@ -246,6 +246,7 @@ def _drive(
     )
     try:
         if len(ended) < options.trials:
+            on_progress(_progress(run, journal, options.trials))
             run_tune(searcher, evaluate, options, address)
     finally:
         engine.close()

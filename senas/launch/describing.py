@@ -1,0 +1,58 @@
+"""`senas complexity`: an architecture from a file or by name, and its complexity as plain data."""
+
+from typing import cast
+
+from senas.architecture import Architecture, Excitation, Integration, SEConfig, Squeeze
+from senas.costs.complexity import complexity, part_complexity
+from senas.errors import ArchitectureError, OptionError, one_of
+from senas.launch.options import check_one_of, parse_whole
+from senas.parsing import to_plain
+from senas.references import REFERENCES, reference
+
+
+def architecture_from(source: str, *, se: str | None, se_stages: str | None) -> Architecture:
+    """An architecture from a JSON file, or a reference by name with an SE block written as `r=16,integration=pre`.
+
+    Raises:
+        SenasError: neither, or SE arguments beside a file.
+    """
+    if source.endswith(".json"):
+        if se or se_stages:
+            raise OptionError(
+                f"--se and --se-stages: {source} says itself where SE sits, they go with a reference name"
+            )
+        return Architecture.load(source)
+    if source not in REFERENCES:
+        raise ArchitectureError(f"architecture: {one_of(source, REFERENCES)}, or a path ending in .json")
+    if se_stages and not se:
+        raise OptionError("--se-stages: goes with --se, such as --se r=16")
+    stages = None if se_stages is None else [parse_whole("--se-stages", item) for item in se_stages.split(",")]
+    return reference(source, se=_parse_se(se) if se else None, se_stages=stages)
+
+
+def complexity_json(arch: Architecture) -> dict[str, object]:
+    """Total and per-part complexity as plain data."""
+    parts = [{"part": str(part), **to_plain(part_complexity(part))} for part in arch.parts()]
+    return {"digest": arch.digest, **to_plain(complexity(arch)), "parts": parts}
+
+
+def _parse_se(text: str) -> SEConfig:
+    """Read `r=16,squeeze=max,bias=false`."""
+    values: dict[str, str] = {}
+    for item in text.split(","):
+        key, equals, value = item.partition("=")
+        name = {"r": "reduction"}.get(key.strip(), key.strip())
+        known = ("reduction", "squeeze", "excitation", "integration", "bias")
+        if name not in known or not equals:
+            raise OptionError(f"--se: {one_of(item, [f'{key}=' for key in ('r', *known)])}")
+        values[name] = value.strip()
+    if "reduction" not in values:
+        raise OptionError(f"--se: found '{text}', expected at least r=, such as r=16")
+    bias = check_one_of("--se bias", values.get("bias", "true"), ("true", "false")) == "true"
+    return SEConfig(
+        reduction=parse_whole("--se r", values["reduction"]),
+        squeeze=cast(Squeeze, values.get("squeeze", "avg")),
+        excitation=cast(Excitation, values.get("excitation", "sigmoid")),
+        integration=cast(Integration, values.get("integration", "standard")),
+        bias=bias,
+    )

@@ -1,0 +1,57 @@
+"""Checks that several commands make of their options, and what they report progress to."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+import torch
+
+from senas.errors import OptionError, one_of
+from senas.searching.search import SearchProgress
+
+
+class ProgressDisplay(Protocol):
+    """What is told how far the work is; `senas.report.display.Display` is one."""
+
+    def profiling(self, share: float) -> None:
+        """A share in [0, 1] of a latency profile is measured."""
+        ...
+
+    def searching(self, progress: SearchProgress) -> None:
+        """A trial started or ended."""
+        ...
+
+    def training(self, epoch: int, epochs: int, loss: float) -> None:
+        """An epoch of a retraining ended."""
+        ...
+
+
+def check_one_of(option: str, value: str, allowed: Collection[str]) -> str:
+    """The value, or an `OptionError` that names the option and what is allowed."""
+    if value not in allowed:
+        raise OptionError(f"{option}: {one_of(value, allowed)}")
+    return value
+
+
+def parse_whole(option: str, text: str) -> int:
+    """A whole number, or an `OptionError` that names the option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"{option}: found '{text}', expected whole numbers such as 2,3,4") from None
+
+
+def check_device(device: str) -> None:
+    """Raise an `OptionError` for a device that torch does not know or that is not here."""
+    check_one_of("--device", device, ("cpu", "cuda"))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise OptionError("--device: found cuda, but torch sees no CUDA device here, allowed: cpu")
+
+
+def check_measurable(device: str) -> None:
+    """Raise an `OptionError` for a device whose latency cannot be measured."""
+    check_device(device)
+    if device == "cuda":
+        raise OptionError(
+            "--device: found cuda, but latency is measured on CPUs alone so far; "
+            "search CUDA with --objective flops and without --latency-budget"
+        )

@@ -1,0 +1,145 @@
+"""`senas search`: every argument checked before anything slow, then profile, search, measure afresh."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import torch
+
+from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost, show_cost
+from senas.costs.profile import LatencyProfile
+from senas.costs.profiling import profile_space
+from senas.errors import OptionError, RunError
+from senas.launch.options import ProgressDisplay, check_device, check_measurable, check_one_of
+from senas.searching.run import Run
+from senas.searching.search import measure_front, search
+from senas.searching.strategies import STRATEGIES
+from senas.space import SearchSpace
+from senas.space_file import load_space
+from senas.training.evaluator import TrainingEvaluator
+from senas.training.loop import Recipe
+from senas.training.sources import load_data
+from senas.units import Bound, parse_count, parse_duration, parse_latency
+
+PROFILE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """The arguments of `senas search` as they were written."""
+
+    space: str
+    latency_budget: str | None
+    max_flops: str | None
+    max_params: str | None
+    objective: str
+    profile: str
+    device: str
+    data: str
+    strategy: str
+    trials: int
+    time_budget: str | None
+    epochs: int
+    concurrency: int | None
+    cpus_per_trial: float
+    gpus_per_trial: float | None
+    early_stopping: bool
+    seed: int
+    address: str | None
+    out: Path
+
+
+def launch_search(request: SearchRequest, *, say: Callable[[str], None], display: ProgressDisplay) -> Run:
+    """Check every argument, measure this device if asked to, search, and measure the front afresh.
+
+    Raises:
+        SenasError: wrong input; all that needs no measurement is checked before anything slow.
+    """
+    space = load_space(request.space)
+    latency = parse_latency(request.latency_budget, "--latency-budget") if request.latency_budget else None
+    flops = parse_count(request.max_flops, "--max-flops") if request.max_flops else None
+    params = parse_count(request.max_params, "--max-params") if request.max_params else None
+    seconds = parse_duration(request.time_budget, "--time-budget") if request.time_budget else None
+    objective = cast(Objective, check_one_of("--objective", request.objective, get_args(Objective)))
+    check_one_of("--strategy", request.strategy, STRATEGIES)
+    check_device(request.device)
+    for option, value in (("--trials", request.trials), ("--epochs", request.epochs)):
+        if value < 1:
+            raise OptionError(f"{option}: found {value}, allowed: at least 1")
+    if (request.out / "run.json").exists():
+        raise RunError(f"{request.out}: holds a run already; go on with it (senas resume {request.out}) or choose "
+                       "another folder with --out")  # fmt: skip
+    load_data(request.data, space.input).require(space.extreme(lambda part: part.out_channels))
+    profile = None
+    if objective == "latency" or latency is not None:
+        profile = _profile(request, space, display)
+    bounds: tuple[tuple[Objective, Bound | None], ...] = (("latency", latency), ("flops", flops), ("params", params))
+    budgets = {cost: _resolve(bound, cost, space, profile) for cost, bound in bounds}
+    budget = Budget(latency_ms=budgets["latency"], flops=budgets["flops"], params=budgets["params"])
+    check_possible(space, budget, profile)
+    for cost, bound in bounds:
+        if bound is not None:
+            say(_announce(cost, bound, budgets[cost] or 0.0))
+    gpus, concurrency = _gpus(request)
+    search(
+        space,
+        evaluate=TrainingEvaluator(data=request.data, recipe=Recipe(epochs=request.epochs), device=request.device),
+        out=request.out,
+        profile=profile,
+        objective=objective,
+        latency_budget_ms=budget.latency_ms,
+        max_flops=budget.flops,
+        max_params=budget.params,
+        strategy=request.strategy,
+        trials=request.trials,
+        time_budget_seconds=seconds,
+        seed=request.seed,
+        concurrency=concurrency,
+        cpus_per_trial=request.cpus_per_trial,
+        gpus_per_trial=gpus,
+        early_stopping=request.early_stopping,
+        address=request.address,
+        on_progress=display.searching,
+    )
+    run = Run(request.out)
+    measure_front(run)
+    return run
+
+
+def _profile(request: SearchRequest, space: SearchSpace, display: ProgressDisplay) -> LatencyProfile:
+    check_measurable(request.device)
+    if request.profile == "measure":
+        return profile_space(space, seconds=PROFILE_SECONDS, seed=request.seed, progress=display.profiling)
+    profile = LatencyProfile.load(request.profile)
+    profile.require(space, request.device)
+    return profile
+
+
+def _resolve(
+    bound: Bound | None, objective: Objective, space: SearchSpace, profile: LatencyProfile | None
+) -> float | None:
+    if bound is None or not bound.relative:
+        return None if bound is None else bound.value
+    largest = cost_of(space.extreme(part_cost(objective, profile), largest=True), profile)
+    whole = largest.upper_ms if objective == "latency" else largest.of(objective)
+    assert whole is not None
+    return bound.resolve(whole)
+
+
+def _gpus(request: SearchRequest) -> tuple[float, int | None]:
+    """GPUs of a trial and trials at a time: a whole GPU each on CUDA, as many as there are, where nothing is said."""
+    if request.device == "cpu":
+        return request.gpus_per_trial or 0.0, request.concurrency
+    gpus = 1.0 if request.gpus_per_trial is None else request.gpus_per_trial
+    if gpus <= 0:
+        raise OptionError(f"--gpus-per-trial: found {gpus:g}, allowed with --device cuda: more than 0")
+    if request.concurrency is not None or request.address is not None:
+        return gpus, request.concurrency
+    return gpus, max(1, int(torch.cuda.device_count() // gpus))
+
+
+def _announce(objective: Objective, bound: Bound, value: float) -> str:
+    share = f", {bound.value:.0%} of the largest architecture's" if bound.relative else ""
+    held = ", held against the 95 % bound of each prediction" if objective == "latency" else ""
+    return f"{objective} budget {show_cost(value, objective)}{share}{held}"
