@@ -13,10 +13,10 @@ from rich.console import Console
 from typer import Argument, Option
 
 from senas.errors import SearchFailedError, SenasError
+from senas.version import __version__
 
 app = typer.Typer(
     name="senas",
-    help="Hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -30,6 +30,21 @@ DataOption = Annotated[str, Option(help="digits, cifar10, cifar100, npz:FILE or 
 DeviceOption = Annotated[str, Option(help="cpu or cuda.")]
 AddressOption = Annotated[str | None, Option(help="A running Ray cluster to join, such as ray://HOST:10001.")]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON for machines.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"senas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive."""
 
 
 @app.command()

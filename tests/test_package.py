@@ -1,0 +1,35 @@
+"""The wheel: spaces and profiles come along and are found wherever it is installed."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_a_wheel_installed_elsewhere_finds_its_spaces_and_profiles(tmp_path):
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    elsewhere = tmp_path / "elsewhere"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(elsewhere)
+    code = """
+import senas
+from senas.resources import shipped_folder
+from senas.space_file import shipped_spaces
+print(senas.__file__)
+print(*(f"{name}={senas.load_space(name).size}" for name in shipped_spaces()))
+print((shipped_folder("profiles") / "README.md").is_file())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path,
+        env={"PYTHONPATH": str(elsewhere)},
+    )  # fmt: skip
+    where, spaces, profiles = done.stdout.splitlines()
+    assert where == str(elsewhere / "senas" / "__init__.py")
+    assert spaces == "se-resnet-cifar=774400000 se-resnet-digits=15283296"
+    assert profiles == "True"
+    names = {Path(name).parts[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert names == {"senas", "senas-0.1.0.dist-info"}
