@@ -1,21 +1,21 @@
 """One network as plain data: stem, cells, head. It needs no search space to be built, stored or compared."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
 from senas.errors import ArchitectureError, one_of
-from senas.parsing import from_plain, read_json, to_plain, write_json
+from senas.parsing import canonical, digest_of, from_plain, read_json, to_plain, write_json
 
 Squeeze = Literal["avg", "max", "none"]
 Excitation = Literal["sigmoid", "hardsigmoid", "tanh", "relu"]
 Integration = Literal["standard", "pre", "post", "identity", "inner"]
 
-MAX_CHANNELS = 65_536
+MAX_CHANNELS = 8_192
 MAX_SIZE = 4_096
 MAX_CELLS = 4_096
 
@@ -201,13 +201,19 @@ class Part:
             return self.channels
         return self.out_channels
 
-    def __str__(self) -> str:
-        layer = self.layer
-        name = {Stem: "stem", Cell: "cell", Head: "head"}[type(layer)]
-        text = f"{name} {layer.kind} {self.channels}>{self.out_channels} @{self.size}"
-        if isinstance(layer, Cell):
-            text += f" stride {layer.stride}, stage {layer.stage}, SE {layer.se or 'off'}"
-        return text
+    @property
+    def key(self) -> str:
+        """The name of the part in tables: every field that its cost can depend on, so not its stage.
+
+        Such as `cell(channels=32, stride=2, se=(reduction=4)) on 16x32x32`; fields at their default are left out.
+        """
+        fields = {name: value for name, value in canonical(self.layer).items() if name != "stage"}
+        return f"{self.name}{_words(fields)} on {self.channels}x{self.size}x{self.size}"
+
+    @property
+    def name(self) -> str:
+        """`stem`, `cell` or `head`."""
+        return type(self.layer).__name__.lower()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,14 +261,10 @@ class Architecture:
         """The cells of one stage."""
         return tuple(cell for cell in self.cells if cell.stage == number)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that name this architecture: the start of the SHA-256 of its canonical JSON.
-
-        The same in every process, on every platform and Python version.
-        """
-        canonical = json.dumps(to_plain(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        """16 hexadecimal digits that name this architecture, see `senas.parsing.digest_of`."""
+        return digest_of(self)
 
     def without_se(self) -> "Architecture":
         """The same network with no SE anywhere."""
@@ -286,7 +288,7 @@ class Architecture:
         """
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ArchitectureError(f"architecture: not JSON ({error})") from None
         return from_plain(cls, data, "architecture")
 
@@ -302,6 +304,12 @@ class Architecture:
             SenasError: the file is missing or does not hold an architecture.
         """
         return read_json(Path(path), cls)
+
+
+def _words(value: object) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return f"({', '.join(f'{name}={_words(item)}' for name, item in value.items())})"
 
 
 def _check_range(name: str, value: int, most: int) -> None:

@@ -6,14 +6,17 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from typer import Argument, Option
 
-from senas.errors import SearchFailedError, SenasError
+from senas.errors import FailedError, SenasError
 from senas.version import __version__
+
+if TYPE_CHECKING:
+    from senas.searching.run import Run
 
 app = typer.Typer(
     name="senas",
@@ -28,7 +31,7 @@ RunArgument = Annotated[Path, Argument(metavar="RUN", help="The folder of a run.
 EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
 DataOption = Annotated[str, Option(help="digits, cifar10, cifar100, npz:FILE or imagefolder:DIR.")]
 DeviceOption = Annotated[str, Option(help="cpu or cuda.")]
-AddressOption = Annotated[str | None, Option(help="A running Ray cluster to join, such as ray://HOST:10001.")]
+AddressOption = Annotated[str | None, Option(help="HOST:PORT of a running Ray cluster's head to join, or auto.")]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON for machines.")]
 
 
@@ -60,26 +63,30 @@ def spaces() -> None:
 @app.command()
 def search(
     space: SpaceArgument,
-    latency_budget: Annotated[str | None, Option(help="5ms, 800us, or 70% of the largest architecture's.")] = None,
-    max_flops: Annotated[str | None, Option(help="300M, or 70% of the largest architecture's.")] = None,
-    max_params: Annotated[str | None, Option(help="5M, or 70% of the largest architecture's.")] = None,
+    latency_budget: Annotated[
+        str | None, Option(help="Such as 5ms, 800us, or 70% (of the largest architecture's).")
+    ] = None,
+    max_flops: Annotated[str | None, Option(help="Such as 300M or 70%.")] = None,
+    max_params: Annotated[str | None, Option(help="Such as 5M or 70%.")] = None,
     objective: Annotated[str, Option(help="The cost of the front: latency, flops or params.")] = "latency",
     profile: Annotated[str, Option(help="A latency profile, or measure: this device, first.")] = "measure",
     device: DeviceOption = "cpu",
     data: DataOption = "digits",
     strategy: Annotated[str, Option(help="random, regularized-evolution, tpe or grid.")] = "regularized-evolution",
     trials: Annotated[int, Option(help="Architectures to train.")] = 24,
-    time_budget: Annotated[str | None, Option(help="No trial starts later than this: 90s, 30m, 2h.")] = None,
+    time_budget: Annotated[
+        str | None, Option(help="No trial starts later than this after the first: 90s, 30m, 2h.")
+    ] = None,
     epochs: EpochsOption = 10,
     concurrency: Annotated[int | None, Option(help="Trials at a time; as many as fit by default.")] = None,
     cpus_per_trial: Annotated[float, Option(help="CPU cores, and threads, of a trial.")] = 1,
     gpus_per_trial: Annotated[float | None, Option(help="GPUs of a trial, a fraction shares one; 1 on CUDA.")] = None,
     early_stopping: Annotated[bool, Option("--early-stopping", help="Let ASHA stop the worse trials early.")] = False,
-    seed: Annotated[int, Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, Option(help="Of everything random; repeats a search exactly with --concurrency 1.")] = 0,
     address: AddressOption = None,
     out: Annotated[Path | None, Option(help="Folder of the run; runs/SPACE-N by default.")] = None,
 ) -> None:
-    """Search a space for the Pareto front of accuracy against a cost, within hard budgets."""
+    """Find the Pareto front within hard budgets."""
     from senas.launch.searching import SearchRequest, launch_search
     from senas.report.display import Display
 
@@ -106,9 +113,9 @@ def search(
     )
     try:
         with Display(progress_console()) as display:
-            launch_search(request, say=progress_console().print, display=display)
+            launch_search(request, display=display)
     except KeyboardInterrupt:
-        _interrupted("search", request.out, "resume")
+        _interrupted(request.out)
     _show_run(request.out)
 
 
@@ -118,7 +125,7 @@ def resume(
     trials: Annotated[int | None, Option(help="Architectures to train in all; as many as first asked for.")] = None,
     address: AddressOption = None,
 ) -> None:
-    """Go on where a run stopped; nothing that ended is trained again."""
+    """Go on where a run stopped."""
     from senas.report.display import Display
     from senas.searching.search import measure_front
     from senas.searching.search import resume as resume_search
@@ -127,28 +134,30 @@ def resume(
         with Display(progress_console()) as display:
             measure_front(resume_search(run, trials=trials, address=address, on_progress=display.searching))
     except KeyboardInterrupt:
-        _interrupted("search", run, "resume")
+        _interrupted(run)
     _show_run(run)
 
 
 @app.command()
 def front(run: RunArgument, as_json: JsonOption = False) -> None:
     """Show the Pareto front of a run."""
-    from senas.report.tables import front_table
     from senas.searching.run import Run, front_row
 
     opened = Run(run)
     trials = opened.front()
     if as_json:
         typer.echo(json.dumps([front_row(trial) for trial in trials], indent=1))
-        return
-    console().print(front_table(trials, opened.record.options.budget))
-    next_command("senas", "plot", str(run))
+    elif not trials:
+        typer.echo(f"no trial of {run} has finished yet")
+        next_command("senas", "resume", str(run))
+    else:
+        _print_front(opened)
+        next_command("senas", *(["retrain"] if (run / "pareto.html").exists() else ["plot"]), str(run))
 
 
 @app.command()
 def plot(run: RunArgument) -> None:
-    """Draw the front of a run as PNG, SVG and an interactive HTML page."""
+    """Draw a run as PNG, SVG and an HTML page."""
     from senas.report.figure import plot_run
     from senas.searching.run import Run
 
@@ -160,14 +169,19 @@ def plot(run: RunArgument) -> None:
 @app.command()
 def retrain(
     source: Annotated[Path, Argument(metavar="RUN|ARCH.json", help="The folder of a run, or an architecture.")],
-    pick: Annotated[str, Option(help="Of a run: best, knee, or the start of a digest.")] = "best",
+    pick: Annotated[
+        str, Option(help="Of a run: best accuracy, knee (where the front bends), or the start of a digest.")
+    ] = "best",
     epochs: EpochsOption = 60,
     data: Annotated[str | None, Option(help="As for search; the run's own by default.")] = None,
     device: DeviceOption = "cpu",
     seed: Annotated[int, Option(help="Of weights, order and augmentation.")] = 0,
     out: Annotated[Path | None, Option(help="RUN/retrain/DIGEST or retrain/DIGEST by default.")] = None,
 ) -> None:
-    """Train an architecture on all training data and judge it on the test set; goes on where it was interrupted."""
+    """Train one architecture longer and test it.
+
+    On all training data, judged on the test set at the end. Repeated after an interrupt, it goes on.
+    """
     from senas.launch.retraining import launch_retrain
     from senas.report.display import Display
 
@@ -195,7 +209,7 @@ def profile(
     seed: Annotated[int, Option(help="Of inputs, networks and order.")] = 0,
     out: Annotated[Path | None, Option(help="profiles/SPACE-DEVICE-bBATCH.json by default.")] = None,
 ) -> None:
-    """Measure the latency of every part of a space on this device."""
+    """Measure what a space costs on this device."""
     from senas.launch.profiling import launch_profile
     from senas.report.display import Display
     from senas.report.tables import profile_lines
@@ -235,11 +249,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = app(arguments, standalone_mode=False)
     except SenasError as error:
         _fail(str(error), 2)
-    except SearchFailedError as error:
+    except FailedError as error:
         _fail(str(error), 1)
     except typer.TyperException as error:  # wrong usage: a missing argument, an unknown option
         format_message = getattr(error, "format_message", None)
         _fail(format_message() if format_message else str(error), 2)
+    except OSError as error:  # a path that cannot be used as it was asked to
+        _fail(f"{error.filename or 'file system'}: {(error.strerror or str(error)).lower()}", 2)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 130)
     else:
@@ -264,20 +280,39 @@ def next_command(*words: str) -> None:
 
 def _show_run(folder: Path) -> None:
     from senas.report.figure import plot_run
-    from senas.report.tables import front_table
     from senas.searching.run import Run
 
     run = Run(folder)
-    console().print(front_table(run.front(), run.record.options.budget))
+    _print_front(run)
     for path in plot_run(run):
         typer.echo(str(path))
     next_command("senas", "retrain", str(folder))
 
 
-def _interrupted(what: str, folder: Path, go_on: str) -> None:
-    progress_console().print(f"{what} interrupted; everything that had finished is kept")
-    if (folder / "run.json").exists():
-        next_command("senas", go_on, str(folder))
+def _print_front(run: "Run") -> None:
+    from senas.report.tables import front_caption, front_table
+
+    target, budget, trials = console(), run.record.options.budget, run.front()
+    wide = target.width >= 120
+    target.print(front_table(trials, with_se=wide))
+    if not wide:
+        for trial in trials:
+            typer.echo(f"trial {trial.number}: SE {trial.architecture.describe_se()}")
+    for line in front_caption(trials, budget):
+        typer.echo(line)
+
+
+def _interrupted(folder: Path) -> None:
+    """Say what an interrupted search has kept, and leave."""
+    from senas.searching.run import RUN_FILE, Run
+
+    if (folder / RUN_FILE).exists():
+        run = Run(folder)
+        ended = sum(trial.status != "running" for trial in run.trials())
+        progress_console().print(f"interrupted; {ended} of {run.record.trials} trials have ended and are kept")
+        next_command("senas", "resume", str(folder))
+    else:
+        progress_console().print("interrupted before the first trial; there is nothing to keep")
     raise typer.Exit(130)
 
 

@@ -40,8 +40,16 @@ class OptionError(SenasError):
     """An argument outside its allowed values."""
 
 
-class SearchFailedError(RuntimeError):
-    """A search that ran as asked and has nothing to show. The command line exits with status 1."""
+class FailedError(RuntimeError):
+    """What was asked for was done, in vain. The command line prints the message and exits with status 1."""
+
+
+class SearchFailedError(FailedError):
+    """A search that ran as asked and has nothing to show."""
+
+
+class TrainingDivergedError(FailedError):
+    """The loss is no longer a finite number."""
 
 
 def one_of(value: str, allowed: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ module has to check them again. Standard library alone, since profiles and archi
 """
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -44,6 +45,31 @@ def to_plain(value: object) -> Any:
     return value
 
 
+def canonical(value: object) -> Any:
+    """Like `to_plain`, but without fields that hold their default.
+
+    The form that digests are made of: a data class can grow a field with a default, and what does not use it keeps its
+    digest.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        pairs = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {field.name: canonical(item) for field, item in pairs if _is_required(field) or item != field.default}
+    if isinstance(value, (tuple, list)):
+        return [canonical(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): canonical(item) for key, item in value.items()}
+    return value
+
+
+def digest_of(value: object) -> str:
+    """16 hexadecimal digits that name a value: the start of the SHA-256 of its canonical JSON.
+
+    The same in every process, on every platform and Python version.
+    """
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def read_json(path: Path, kind: type[T]) -> T:
     """Read a JSON file into a `kind`.
 
@@ -54,7 +80,7 @@ def read_json(path: Path, kind: type[T]) -> T:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParseError(f"{path}: {os_reason(error)}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ParseError(f"{path}: not a JSON file ({error})") from None
     return from_plain(kind, data, str(path))
 
@@ -96,7 +122,8 @@ def _convert(kind: Any, data: object, where: str) -> object:
     if origin in (Union, types.UnionType):
         if data is None and type(None) in arguments:
             return None
-        return _convert(next(argument for argument in arguments if argument is not type(None)), data, where)
+        (kind,) = (argument for argument in arguments if argument is not type(None))
+        return _convert(kind, data, where)
     if origin is tuple:
         if not isinstance(data, list):
             raise ParseError(f"{where}: found {_show(data)}, expected a list")

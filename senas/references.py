@@ -45,7 +45,7 @@ def reference(
         ),
         stem=plain.stem,
         cells=tuple(cells),
-        head=Head(classes=plain.head.classes if classes is None else classes),
+        head=plain.head if classes is None else dataclasses.replace(plain.head, classes=classes),
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from senas.architecture import Architecture
 from senas.errors import RunError
 from senas.nn.network import Network, build_network
-from senas.nn.weights import save_network
+from senas.nn.weights import WEIGHTS_FILE, save_network
 from senas.parsing import read_json, write_json
 from senas.training.data import Dataset
 from senas.training.loop import Recipe, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
@@ -29,12 +29,14 @@ class RetrainArguments:
     Attributes:
         digest: of the architecture.
         data: name of the data set.
+        data_digest: of its images and labels.
         recipe: how to train.
         seed: of weights, order and augmentation.
     """
 
     digest: str
     data: str
+    data_digest: str
     recipe: Recipe
     seed: int
 
@@ -85,8 +87,8 @@ def retrain(
     """
     out = Path(out)
     data.require(arch)
-    _claim(out, RetrainArguments(digest=arch.digest, data=data.name, recipe=recipe, seed=seed))
-    if (out / RESULT_FILE).exists():
+    _claim(out, RetrainArguments(digest=arch.digest, data=data.name, data_digest=data.digest, recipe=recipe, seed=seed))
+    if (out / RESULT_FILE).exists() and (out / WEIGHTS_FILE).exists():
         return read_json(out / RESULT_FILE, RetrainResult)
     data = data.to(device)
     network = build_network(arch, seed=seed).to(device)

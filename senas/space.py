@@ -1,8 +1,6 @@
 """A search space: a backbone's stages and the choices in them; a sample of the choices is one architecture."""
 
-import hashlib
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +10,7 @@ import numpy as np
 
 from senas.architecture import Architecture, Cell, Head, Input, Part, SEConfig, Stem
 from senas.errors import SpaceError
-from senas.parsing import to_plain
+from senas.parsing import digest_of
 
 Option = int | SEConfig | None
 Sample = Mapping[str, Option]
@@ -38,29 +36,35 @@ class StageSpace:
     Attributes:
         cells: the backbone's cells; the last one is repeated where a depth asks for more.
         depths: numbers of cells.
-        widths: output channels of every cell of the stage.
+        widths: output channels of every cell of the stage; `None` keeps the backbone's, cell by cell.
         se: SE blocks, `None` for no SE.
         se_per: whether each cell makes its own SE choice or the stage makes one for all.
     """
 
     cells: tuple[Cell, ...]
     depths: tuple[int, ...]
-    widths: tuple[int, ...]
+    widths: tuple[int | None, ...]
     se: tuple[SEConfig | None, ...]
     se_per: Literal["cell", "stage"] = "cell"
+
+    def __post_init__(self) -> None:
+        for name in ("cells", "depths", "widths", "se"):
+            if not getattr(self, name):
+                raise SpaceError(f"stage: {name}: found none, expected at least one")
+        if min(self.depths) < 1:
+            raise SpaceError(f"stage {self.number}: depths: found {min(self.depths)}, allowed: at least 1")
 
     @property
     def number(self) -> int:
         """The stage's number as in the paper."""
         return self.cells[0].stage
 
-    def cell(self, index: int, width: int, se: SEConfig | None) -> Cell:
+    def cell(self, index: int, width: int | None, se: SEConfig | None) -> Cell:
         """The cell at an index of the stage; beyond the backbone's cells its last one again, at stride 1."""
-        if index < len(self.cells):
-            return replace(self.cells[index], channels=width, se=se)
-        return replace(self.cells[-1], channels=width, se=se, stride=1)
+        cell = self.cells[index] if index < len(self.cells) else replace(self.cells[-1], stride=1)
+        return replace(cell, channels=cell.channels if width is None else width, se=se)
 
-    def parts(self, channels: int, size: int, width: int, depth: int, se: SEConfig | None) -> tuple[Part, ...]:
+    def parts(self, channels: int, size: int, width: int | None, depth: int, se: SEConfig | None) -> tuple[Part, ...]:
         """The stage's cells, all with the same SE choice, where (channels, size) flows in."""
         parts: list[Part] = []
         for index in range(depth):
@@ -107,6 +111,8 @@ class SearchSpace:
     head: Head
 
     def __post_init__(self) -> None:
+        if not self.stages or not self.stem_widths:
+            raise SpaceError(f"space {self.name}: found no stages or no stem widths, expected at least one")
         for part in self.parts:
             try:
                 part.check()
@@ -133,8 +139,7 @@ class SearchSpace:
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that name this space, whatever its file is called."""
-        canonical = json.dumps(to_plain(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return digest_of(self)
 
     def architecture(self, sample: Sample) -> Architecture:
         """The architecture of a sample; labels of inactive cells are ignored.
@@ -159,7 +164,8 @@ class SearchSpace:
         cells: list[Cell] = []
         for stage in self.stages:
             depth = _whole(pick(f"depth.stage{stage.number}", stage.depths))
-            width = _whole(pick(f"width.stage{stage.number}", stage.widths))
+            width = pick(f"width.stage{stage.number}", stage.widths)
+            assert width is None or isinstance(width, int)
             for index in range(depth):
                 se = pick(stage.se_label(index), stage.se)
                 assert se is None or isinstance(se, SEConfig)

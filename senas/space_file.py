@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from senas.architecture import Excitation, Head, Input, Integration, SEConfig, Squeeze
+from senas.architecture import MAX_CHANNELS, Excitation, Input, Integration, SEConfig, Squeeze
 from senas.errors import SenasError, SpaceError, one_of
 from senas.parsing import from_plain, os_reason
 from senas.references import reference
@@ -102,7 +102,7 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpaceError(f"{path}: {os_reason(error)}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SpaceError(f"{path}: not a TOML file ({error})") from None
     try:
         return _space(from_plain(_SpaceTable, table, str(path)), str(path))
@@ -134,7 +134,7 @@ def _space(table: _SpaceTable, where: str) -> SearchSpace:
             StageSpace(
                 cells=plain,
                 depths=_options(f"depth.stage.{number}", table.depth.stage.get(str(number), (len(cells),)), MAX_DEPTH),
-                widths=_options(f"width.stage.{number}", table.width.stage.get(str(number), (cells[0].channels,))),
+                widths=_widths(number, table.width.stage),
                 se=_se_options(se, f"se.stage.{number}" if str(number) in table.se.stage else "se"),
                 se_per=se.per,
             )
@@ -144,9 +144,9 @@ def _space(table: _SpaceTable, where: str) -> SearchSpace:
         backbone=table.backbone,
         input=table.input,
         stem=backbone.stem,
-        stem_widths=_options("width.stem", table.width.stem or (backbone.stem.channels,)),
+        stem_widths=_options("width.stem", (backbone.stem.channels,) if table.width.stem is None else table.width.stem),
         stages=tuple(stages),
-        head=Head(classes=table.classes),
+        head=backbone.head,
     )
 
 
@@ -165,7 +165,11 @@ def _se_options(table: _SETable, where: str) -> tuple[SEConfig | None, ...]:
     return tuple(blocks)
 
 
-def _options(where: str, values: tuple[int, ...], most: int = 65_536) -> tuple[int, ...]:
+def _widths(number: int, given: dict[str, tuple[int, ...]]) -> tuple[int | None, ...]:
+    return _options(f"width.stage.{number}", given[str(number)]) if str(number) in given else (None,)
+
+
+def _options(where: str, values: tuple[int, ...], most: int = MAX_CHANNELS) -> tuple[int, ...]:
     if not values:
         raise SpaceError(f"{where}: found an empty list, expected at least one option")
     for value in values:

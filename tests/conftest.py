@@ -66,7 +66,7 @@ def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
         "calibration": Calibration(scale=1.0, bound=1.1),
         "validation": Validation(networks=19, mean_error=0.0, worst_error=0.0),
         "entries": {
-            str(part): Measurement(estimate_ms=formula_ms(part), median_ms=0.0, spread_ms=0.0, count=1)
+            part.key: Measurement(estimate_ms=formula_ms(part), median_ms=0.0, spread_ms=0.0, count=1)
             for part in space.parts
         },
     }

@@ -65,6 +65,14 @@ def tiny_file(tmp_path):
         (("search",), "Missing argument 'SPACE'"),
         (("serch", "se-resnet-digits"), "No such command 'serch'"),
         (("search", "se-resnet-digits", "--trails", "3"), "No such option: --trails"),
+        (("search", "se-resnet-digits", "--objective", "params", "--seed", "-1"), "seed: found -1, allowed: 0 to"),
+        (
+            ("search", "se-resnet-digits", "--objective", "params", "--cpus-per-trial", "nan"),
+            "cpus_per_trial: found nan",
+        ),
+        (("search", "se-resnet-digits", "--max-params", ""), "--max-params: found ''"),
+        (("search", "se-resnet-digits", "--objective", "params", "--address", "ray://x:1"), "a Ray Client address"),
+        (("search", "se-resnet-digits", "--objective", "params", "--out", "x" * 300), "file name too long"),
         (("resume", "nowhere"), "nowhere: not a run folder, it has no run.json"),
         (("front", "nowhere"), "nowhere: not a run folder"),
         (("plot", "nowhere"), "nowhere: not a run folder"),
@@ -102,14 +110,16 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
         "search", tiny_file, "--profile", tmp_path / "p.json", "--latency-budget", "80%", "--trials", 3, "--epochs", 1,
     )  # fmt: skip
     assert status == 0, err
-    assert "trial 3/3" in err and "80% of the largest architecture's" in err
-    assert "Pareto front" in out and "measured ms" in out and "kept the budget of" in out
+    assert "3/3: trial " in err and "80% of the largest architecture's" in err
+    assert "Pareto front" in out and "measured afresh: " in out and "within the budget of" in out
     assert out.splitlines()[-1] == "next: senas retrain runs/tiny-1"
     run = Run("runs/tiny-1")
     assert all((run.folder / f"pareto.{ending}").stat().st_size > 5_000 for ending in ("png", "svg", "html"))
 
     status, out, _ = cli("front", run.folder, "--json")
     assert [row["digest"] for row in json.loads(out)] == [t.digest for t in run.front()]
+    status, out, _ = cli("front", run.folder)
+    assert all(t.architecture.describe_se() in out for t in run.front())
     status, out, err = cli("retrain", run.folder, "--epochs", 2)
     assert status == 0 and "epoch 2/2" in err
     folder = run.folder / "retrain" / run.front()[0].digest
@@ -123,6 +133,14 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
     assert status == 2 and "holds a run already; go on with it (senas resume runs/tiny-1)" in err
     status, out, _ = cli("resume", run.folder, "--trials", 4)
     assert status == 0 and len(run.trials()) == 4
+    status, _, err = cli("resume", run.folder, "--trials", 3)
+    assert status == 2 and "trials: found 3, allowed: at least the 4 that have ended" in err
+    with run.claimed():
+        status, _, err = cli("resume", run.folder, "--trials", 5)
+    assert status == 2 and "another process is searching here" in err
+    (folder / "weights.safetensors").unlink()
+    status, _, err = cli("retrain", run.folder, "--epochs", 2)
+    assert status == 0 and (folder / "weights.safetensors").exists()
 
 
 def test_the_page_escapes_what_it_shows(tiny, tiny_file, tmp_path, ray_local):

@@ -116,10 +116,10 @@ def test_a_measured_profile_predicts_and_round_trips(tiny, tmp_path):
     again = LatencyProfile.load(tmp_path / "p.json")
     assert again == profile
     again.require(tiny, "cpu")
-    assert set(profile.entries) == {str(part) for part in tiny.parts}
+    assert set(profile.entries) == {part.key for part in tiny.parts}
     arch = tiny.extreme(formula_ms, largest=True)
     found = profile.predict(arch)
-    summed = sum(profile.entries[str(part)].estimate_ms for part in arch.parts())
+    summed = sum(profile.entries[part.key].estimate_ms for part in arch.parts())
     assert found.latency_ms == pytest.approx(profile.calibration.scale * summed)
     assert found.upper_ms == pytest.approx(found.latency_ms * profile.calibration.bound)
     measured = measure_architectures([arch], seconds=0.3)[arch.digest].estimate_ms
@@ -149,7 +149,7 @@ def test_prediction_is_the_sum_over_cells(tiny):
         ),
         (
             lambda p: replace(p, entries=dict(list(p.entries.items())[1:])),
-            "entries: no measurement of 'stem conv3x3 1>4 @8'",
+            "entries: no measurement of 'stem(channels=4) on 1x8x8'",
         ),
     ],
 )

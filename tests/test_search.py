@@ -102,7 +102,12 @@ def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(search):
     run = search(evaluate=badly, trials=30, concurrency=2, strategy="random")
     trials = run.trials()
     assert len(trials) == 30
-    expected = {0: "KeyError: 'no such thing'", 1: "evaluate returned nan", 2: "died", 3: "evaluate returned 95.0"}
+    expected = {
+        0: "KeyError: 'no such thing'",
+        1: "evaluate: found nan",
+        2: "died",
+        3: "evaluate: found 95.0, expected a top-1 accuracy in [0, 1]",
+    }
     seen = set()
     for trial in trials:
         kind = int(trial.digest, 16) % 6
@@ -115,6 +120,13 @@ def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(search):
     assert seen == set(expected)
     assert "Traceback" in next(t.failure or "" for t in trials if int(t.digest, 16) % 6 == 0)
     assert all(trial.status == "finished" for trial in run.front())
+
+
+def test_a_search_that_cannot_start_leaves_its_folder_free(search, tmp_path):
+    with pytest.raises(SenasError, match="gpus_per_trial: found 3, allowed: at most the 0 that Ray has"):
+        search(gpus_per_trial=3)
+    assert not (tmp_path / "run").exists()
+    assert len(search(trials=2).trials()) == 2
 
 
 def test_a_search_in_which_everything_fails_gives_up_and_says_why(search, tmp_path):
@@ -136,11 +148,17 @@ def test_early_stopping_ends_the_worse_trials_sooner(search):
     assert np.mean([by_digest(t.architecture, 0, 0) for t in stopped]) < np.mean([t.accuracy for t in finished])
 
 
-def test_a_run_goes_on_where_it_stopped_and_trains_nothing_twice(search, tmp_path, tiny):
-    whole = search("whole", strategy="regularized-evolution", trials=24)
-    part = search("part", strategy="regularized-evolution", trials=24, time_budget_seconds=0.25)
-    before = [t.digest for t in part.trials()]
-    assert 0 < len(before) < 24
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_a_run_goes_on_where_it_stopped_and_trains_nothing_twice(search, tmp_path, concurrency):
+    def interrupt(progress):
+        if progress.ended >= 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search("part", strategy="regularized-evolution", trials=20, on_progress=interrupt, concurrency=concurrency)
+    part = Run(tmp_path / "part")
+    ended = [t for t in part.trials() if t.status == "finished"]
+    assert 10 <= len(ended) < 20
     log = tmp_path / "log"
 
     def logged(arch, seed, report):
@@ -150,13 +168,22 @@ def test_a_run_goes_on_where_it_stopped_and_trains_nothing_twice(search, tmp_pat
 
     with pytest.raises(SenasError, match="was searched with an evaluate function of its own"):
         senas.resume(part.folder)
-    record = json.loads((part.folder / "run.json").read_text())
-    record["options"]["time_budget_seconds"] = None
-    (part.folder / "run.json").write_text(json.dumps(record))
     resumed = senas.resume(part.folder, evaluate=logged)
-    assert [t.digest for t in resumed.trials()] == [t.digest for t in whole.trials()]
-    assert log.read_text().split() == [t.digest for t in whole.trials()][len(before) :]
-    assert len(senas.resume(part.folder, evaluate=logged, trials=26).trials()) == 26
+    assert [t.number for t in resumed.trials()] == list(range(1, 21))
+    assert sorted(log.read_text().split()) == sorted(t.digest for t in resumed.trials() if t not in ended)
+    if concurrency == 1:
+        whole = search("whole", strategy="regularized-evolution", trials=20)
+        assert [t.digest for t in resumed.trials()] == [t.digest for t in whole.trials()]
+        assert len(senas.resume(part.folder, evaluate=logged, trials=22).trials()) == 22
+        assert Run(part.folder).record.trials == 22
+
+
+def test_a_run_says_why_it_ended_early(search):
+    notes = []
+    run = search(evaluate=in_epochs, trials=500, time_budget_seconds=0.2, on_progress=lambda p: notes.append(p.note))
+    assert 0 < len(run.trials()) < 500
+    assert notes[-1] == "ended by the time budget"
+    assert not any(notes[:-1])
 
 
 def test_a_run_folder_is_never_overwritten(search):
@@ -188,6 +215,53 @@ def test_a_run_tells_everything_from_its_folder(search, tiny):
     assert all(t.measured_ms and t.measured_ms > 0 for t in measured)
 
 
+def test_a_report_that_is_no_accuracy_fails_the_trial(search):
+    def reports_percent(arch, seed, report):
+        report(1, 95.0 if int(arch.digest, 16) % 2 else 0.95)
+        return 0.5
+
+    run = search(evaluate=reports_percent, trials=8)
+    assert {t.status for t in run.trials()} == {"finished", "failed"}
+    for trial in run.trials():
+        assert (trial.status == "failed") == bool(int(trial.digest, 16) % 2)
+        assert trial.failure is None or "report of epoch 1: found 95.0" in trial.failure
+
+
+@pytest.mark.parametrize("name", ["space", "profile"])
+def test_a_run_whose_files_were_changed_is_not_gone_on_with(search, tiny, name):
+    run = search(trials=2, profile=formula_profile(tiny), objective="latency")
+    path = run.folder / ("run.json" if name == "space" else "profile.json")
+    data = json.loads(path.read_text())
+    if name == "space":
+        data["space"]["name"] = "another"
+    else:
+        data["calibration"]["scale"] = 2.0
+    path.write_text(json.dumps(data))
+    with pytest.raises(SenasError, match=r"of digest \w{16}, expected \w{16}"):
+        senas.resume(run.folder, evaluate=by_digest)
+
+
+def test_a_cluster_is_joined_by_its_address(tmp_path):
+    """A cluster of two nodes on this machine, in a process of its own, since this one has a Ray already."""
+    space = tmp_path / "tiny.toml"
+    space.write_text(TINY_SPACE)
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        from ray.cluster_utils import Cluster
+        import senas
+        if __name__ == "__main__":
+            cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1}})
+            cluster.add_node(num_cpus=1)
+            run = senas.search(senas.load_space({str(space)!r}), evaluate=lambda *_: 0.5, trials=6, concurrency=2,
+                               out={str(tmp_path / "run")!r}, address=cluster.address)
+            print(len(run.trials()), {{t.status for t in run.trials()}})
+        """)
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.splitlines()[-1:] == ["6 {'finished'}"], done.stderr
+
+
 def test_the_default_evaluator_trains_in_workers(search):
     run = search(evaluate=senas.TrainingEvaluator(data="digits", recipe=senas.Recipe(epochs=2)), trials=2)
     assert all(t.status == "finished" and len(t.epochs) == 2 for t in run.trials())
@@ -201,13 +275,17 @@ def test_the_default_evaluator_trains_in_workers(search):
         ({"objective": "speed"}, "objective: found 'speed'"),
         ({"trials": 0}, "trials: found 0, allowed: at least 1"),
         ({"latency_budget_ms": 5.0}, "profile: found none, needed for a latency budget"),
+        ({"trials": 2.5}, "search: trials: found 2.5, expected a whole number"),
+        ({"seed": -1}, "seed: found -1, allowed: 0 to 4294967295"),
+        ({"evaluate": 3}, "evaluate: found 3, expected a function"),
         ({"max_flops": -1.0}, "budget of flops: found -1.0, expected a positive number"),
-        ({"cpus_per_trial": 0}, "cpus_per_trial and gpus_per_trial: found 0 and 0"),
+        ({"address": "ray://localhost:10001"}, "address: found ray://localhost:10001, a Ray Client address"),
+        ({"cpus_per_trial": 0}, "cpus_per_trial: found 0, allowed: 0.001 to 10000"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_made(tiny, tmp_path, options, message):
     with pytest.raises(SenasError) as caught:
-        senas.search(tiny, evaluate=by_digest, out=tmp_path / "run", **{"objective": "params", **options})
+        senas.search(tiny, out=tmp_path / "run", **{"evaluate": by_digest, "objective": "params", **options})
     assert message in str(caught.value)
     assert not (tmp_path / "run").exists()
 

@@ -1,16 +1,20 @@
 """The bridge without Ray: strategies against the engine, the journal, the front."""
 
+import itertools
 import sqlite3
 import threading
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import formula_profile
 
+from senas.architecture import Architecture
 from senas.costs.budget import Budget, Cost, cost_of
-from senas.errors import SenasError
+from senas.errors import SearchFailedError, SenasError
 from senas.references import reference
+from senas.searching.bridge import Limits, StrategySearcher
 from senas.searching.engine import ProposalEngine
 from senas.searching.journal import Journal
 from senas.searching.nni_space import NNISpace
@@ -24,9 +28,9 @@ def accuracy_of(arch) -> float:
     return int(arch.digest, 16) % 1000 / 1000
 
 
-def explore(space, name, count, *, seed=0, concurrency=1, feasible=lambda _: True, known=None, fails=lambda _: False):
+def explore(space, name, count, *, seed=0, concurrency=1, feasible=lambda _: True, fails=lambda _: False):
     """Drive a strategy as the bridge does; returns the architectures it trained, in order."""
-    engine = ProposalEngine(feasible, known or {}, patience=3000)
+    engine = ProposalEngine(feasible, patience=3000)
     engine.start(make_strategy(name, seed=seed, trials=count, concurrency=concurrency), NNISpace(space))
     proposed, running = [], []
     try:
@@ -79,33 +83,69 @@ class TestEveryStrategy:
         proposed, _ = explore(tiny, name, 20, concurrency=2, fails=lambda _: True)
         assert len(proposed) == 20
 
-    def test_goes_on_from_what_is_known(self, tiny, name):
-        whole, _ = explore(tiny, name, 40)
-        known: dict[str, float | None] = {arch.digest: accuracy_of(arch) for arch in whole[:25]}
-        rest, _ = explore(tiny, name, 15, known=known)
-        # The same strategy from the same seed; `trials` shapes some, so give it the whole number.
-        engine = ProposalEngine(lambda _: True, known, patience=3000)
-        engine.start(make_strategy(name, seed=0, trials=40, concurrency=1), NNISpace(tiny))
-        again = []
-        for _ in range(15):
-            arch = engine.ask()
-            assert not isinstance(arch, str)
-            again.append(arch)
-            engine.tell(arch.digest, accuracy_of(arch))
-        engine.close()
-        assert again == whole[25:]
-        assert not {arch.digest for arch in rest} & set(known)
+    @pytest.mark.parametrize("concurrency", [1, 2, 4])
+    def test_a_replayed_journal_brings_it_back_to_where_it_stood(self, tiny, name, concurrency, tmp_path):
+        whole = session(tiny, name, concurrency, tmp_path / "whole.sqlite", until=50)
+        first = session(tiny, name, concurrency, tmp_path / "part.sqlite", until=20)
+        second = session(tiny, name, concurrency, tmp_path / "part.sqlite", until=37)  # interrupted twice
+        third = session(tiny, name, concurrency, tmp_path / "part.sqlite", until=50)
+        assert [(t.number, t.digest, t.accuracy) for t in third] == [(t.number, t.digest, t.accuracy) for t in whole]
+        for earlier, later in ((first, second), (second, third)):
+            ended = [t for t in earlier if t.status != "running"]
+            assert [t for t in later if t.number in {e.number for e in ended}] == ended
+            assert len(earlier) - len(ended) == concurrency - 1
 
     def test_ends_when_nothing_is_feasible(self, tiny, name):
         proposed, _ = explore(tiny, name, 5, feasible=lambda _: False)
         assert proposed == []
-        assert threading.active_count() < 20
+        assert "strategy" not in {thread.name for thread in threading.enumerate()}
 
-    def test_finds_every_feasible_architecture_of_a_small_space_or_says_it_is_exhausted(self, tiny, name):
+    def test_a_tight_budget_is_searched_until_nothing_is_left(self, tiny, name):
         few = {tiny.random(np.random.default_rng(seed)).digest for seed in range(6)}
         proposed, _ = explore(tiny, name, 10, feasible=lambda arch: arch.digest in few)
         assert {arch.digest for arch in proposed} <= few
-        assert len(proposed) <= len(few)
+        assert len(proposed) >= (6 if name == "grid" else 3)
+
+
+def session(space, strategy, concurrency, path, *, until) -> list[Trial]:
+    """Drive the searcher as Ray Tune does, without Ray, until so many trials ended; then stop as a killed process.
+
+    The trial that has run longest ends first; every fifth fails.
+    """
+    journal = Journal(path, create=not path.exists())
+    engine = ProposalEngine(lambda _: True, patience=3000)
+    engine.start(make_strategy(strategy, seed=0, trials=50, concurrency=concurrency), NNISpace(space))
+    searcher = StrategySearcher(
+        engine=engine,
+        journal=journal,
+        cost_of=lambda arch: cost_of(arch, None),
+        limits=Limits(trials=50, concurrency=concurrency),
+        seed=0,
+    )
+    live: deque[tuple[str, dict]] = deque()
+    try:
+        searcher.replay()
+        for name in map(str, itertools.count()):
+            config = searcher.suggest(name)
+            if isinstance(config, dict):
+                live.append((name, config))
+                continue
+            trial_id, config = live.popleft()
+            accuracy = accuracy_of(Architecture.from_json(config["architecture"]))
+            failed = int(1000 * accuracy) % 5 == 0
+            searcher.on_trial_complete(trial_id, {"failure": "a reason"} if failed else {"final": accuracy})
+            if sum(t.status != "running" for t in journal.trials()) == until:
+                break
+        return [replace(trial, seconds=None) for trial in journal.trials()]
+    finally:
+        engine.close()
+        journal.close()
+
+
+def test_a_journal_of_another_strategy_is_not_gone_on_with(tiny, tmp_path):
+    session(tiny, "random", 1, tmp_path / "j.sqlite", until=5)
+    with pytest.raises(SenasError, match=r"trial 1: found architecture \w{16}, the strategy proposes \w{16}"):
+        session(tiny, "grid", 1, tmp_path / "j.sqlite", until=6)
 
 
 def test_max_params_pushes_the_search_to_networks_without_se_in_the_final_stage():
@@ -131,9 +171,9 @@ def test_a_strategy_that_fails_is_heard_of(tiny):
         def _run(self):
             raise ZeroDivisionError("broken")
 
-    engine = ProposalEngine(lambda _: True, {})
+    engine = ProposalEngine(lambda _: True)
     engine.start(Broken(), NNISpace(tiny))
-    with pytest.raises(RuntimeError, match="the strategy failed: ZeroDivisionError"):
+    with pytest.raises(SearchFailedError, match="the strategy failed: ZeroDivisionError"):
         engine.ask()
     engine.close()
 
@@ -187,13 +227,15 @@ def test_trial_seeds_depend_on_search_and_architecture():
 def test_the_journal_tells_every_trial(tmp_path, tiny):
     archs = [tiny.random(np.random.default_rng(seed)) for seed in range(4)]
     cost = cost_of(archs[0], formula_profile(tiny))
-    journal = Journal(tmp_path / "j.sqlite")
+    journal = Journal(tmp_path / "j.sqlite", create=True)
     for number, arch in enumerate(archs, 1):
         journal.started(number, arch, number, cost)
     journal.reported(1, 1, 0.5)
     journal.reported(1, 2, 0.6)
     journal.finished(1, 0.7, 2.0)
     journal.measured(1, 1.25)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        journal.reported(1, 3, float("nan"))
     journal.failed(2, "Traceback\n  no 'such' \"thing\"", 1.0)
     journal.stopped(3, 0.4, 1.5)
     expected = [
@@ -205,6 +247,7 @@ def test_the_journal_tells_every_trial(tmp_path, tiny):
         Trial(number=4, architecture=archs[3], seed=4, cost=cost),
     ]  # fmt: skip
     assert journal.trials() == expected
+    assert [t.number for t in journal.history()] == [1, 2, 3, 4, 1, 2, 3]
     beside = Journal(tmp_path / "j.sqlite")  # another process reading a live run
     assert beside.trials() == expected
     journal.finished(4, 0.1, 0.1)
@@ -218,8 +261,13 @@ def test_a_damaged_journal_is_refused(tmp_path, tiny):
     path.write_bytes(b"this is not a database, and long enough to be read as one" * 40)
     with pytest.raises(SenasError, match="not a readable journal"):
         Journal(path)
+    path.write_bytes(b"")
+    with pytest.raises(SenasError, match="schema version: found 0, expected 1"):
+        Journal(path)
     path.unlink()
-    journal = Journal(path)
+    with pytest.raises(SenasError, match="no such file"):
+        Journal(path)
+    journal = Journal(path, create=True)
     journal.finished(7, 0.5, 1.0)
     with pytest.raises(SenasError, match="event 1: trial 7 has 'finished' before 'started'"):
         journal.trials()

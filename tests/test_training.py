@@ -122,7 +122,12 @@ def test_npz_files_hold_images_with_channels_last_or_none(tmp_path):
     [
         ({"x_test": None}, "missing array 'x_test', found x_train, y_test, y_train"),
         ({"x_train": np.zeros((6, 8, 8))}, "found (6, 8, 8) of float64, expected"),
-        ({"y_train": np.zeros(6)}, "labels: found float64, expected whole numbers"),
+        ({"y_train": np.zeros(6)}, "found labels (6,) of float64, expected a whole number for each"),
+        ({"y_train": np.array(["a"] * 6)}, "found labels (6,) of <U1"),
+        ({"y_train": np.array(3)}, "found labels () of int64"),
+        ({"y_train": np.arange(6) - 1}, "training labels: found -1 to 4"),
+        ({"flip": np.array("false")}, "flip: found () of <U5, expected one truth value"),
+        ({"class_names": np.array("a")}, "class_names: found (), expected (K,)"),
         ({"y_train": np.array([{}] * 6, dtype=object)}, "not an npz file of plain arrays"),
     ],
 )

@@ -19,9 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from senas.errors import ProfileError
+
 Key = TypeVar("Key", bound=Hashable)
 _WARM_UP_ROUNDS = 3
 _MIN_ROUNDS = 12
+_MIN_SAMPLES = 4
+_PATIENCE_SECONDS = 60.0  # beyond the time given, for samples that were not preempted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +71,9 @@ def measure(
         seconds: how long to go on; at least a dozen rounds are made however long they take.
         seed: of the inputs and of the order within each round.
         progress: told the share done, in [0, 1], after each round.
+
+    Raises:
+        ProfileError: the machine is too busy for enough samples without preemption.
     """
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -77,7 +84,15 @@ def measure(
         for key in keys * _WARM_UP_ROUNDS:
             modules[key][0].eval()(inputs[key])
         start, rounds = time.monotonic(), 0
-        while rounds < _MIN_ROUNDS or time.monotonic() - start < seconds or not all(samples.values()):
+        while (
+            rounds < _MIN_ROUNDS or time.monotonic() - start < seconds or min(map(len, samples.values())) < _MIN_SAMPLES
+        ):
+            if rounds >= _MIN_ROUNDS and time.monotonic() - start > seconds + _PATIENCE_SECONDS:
+                worst = min(samples, key=lambda key: len(samples[key]))
+                raise ProfileError(
+                    f"measuring {worst}: found {len(samples[worst])} samples in {rounds} rounds during which this "
+                    f"process kept its core, expected at least {_MIN_SAMPLES}; the machine is too busy"
+                )
             for index in rng.permutation(len(keys)):
                 key = keys[index]
                 sample = _sample_ms(modules[key][0], inputs[key])

@@ -8,7 +8,7 @@ from typing import Literal
 from senas.architecture import Architecture, Input, Part
 from senas.costs.measure import Measurement, cpu_name
 from senas.errors import ProfileError
-from senas.parsing import read_json, write_json
+from senas.parsing import digest_of, read_json, write_json
 from senas.resources import shipped_folder
 from senas.space import SearchSpace
 
@@ -143,11 +143,16 @@ class LatencyProfile:
         """
         found = self._parts_ms.get(part)
         if found is None:
-            entry = self.entries.get(str(part))
+            entry = self.entries.get(part.key)
             if entry is None:
-                raise ProfileError(f"profile of space {self.space}: entries: no measurement of '{part}'")
+                raise ProfileError(f"profile of space {self.space}: entries: no measurement of '{part.key}'")
             found = self._parts_ms[part] = entry.estimate_ms * self.calibration.scale
         return found
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that name the content of the profile."""
+        return digest_of(self)
 
     @cached_property
     def _parts_ms(self) -> dict[Part, float]:

@@ -37,15 +37,23 @@ def profile_space(
         batch: images per forward pass.
         seed: of the networks, the inputs and the order.
         progress: told the share done, in [0, 1].
+
+    Raises:
+        ProfileError: the space has too few architectures to calibrate and validate on, or the machine is too busy.
     """
     if batch < 1:
         raise ProfileError(f"batch: found {batch}, allowed: at least 1")
+    if space.size < _ANCHORS + _HELD_OUT:
+        raise ProfileError(
+            f"profile of space {space.name}: found {space.size} architectures, needs {_ANCHORS + _HELD_OUT} to "
+            "calibrate and to validate a 95 % bound on"
+        )
     networks = _distinct_architectures(space, _ANCHORS + _HELD_OUT, np.random.default_rng(seed))
-    parts = {str(part): (build_part(part), (batch, part.channels, part.size, part.size)) for part in space.parts}
+    parts = {part.key: (build_part(part), (batch, part.channels, part.size, part.size)) for part in space.parts}
     measured = measure(parts | _whole(networks, batch), seconds=seconds, seed=seed, progress=progress)
-    summed = {arch.digest: sum(measured[str(part)].estimate_ms for part in arch.parts()) for arch in networks}
+    summed = {arch.digest: sum(measured[part.key].estimate_ms for part in arch.parts()) for arch in networks}
     ratios = np.array([measured[arch.digest].estimate_ms / summed[arch.digest] for arch in networks])
-    anchors, held_out = ratios[:_ANCHORS], ratios[_ANCHORS:] if len(ratios) > _ANCHORS else ratios
+    anchors, held_out = ratios[:_ANCHORS], ratios[_ANCHORS:]
     scale = float(np.median(anchors))
     errors = np.abs(scale / held_out - 1)
     return LatencyProfile(
@@ -73,7 +81,7 @@ def profile_space(
             Anchor(digest=arch.digest, summed_ms=summed[arch.digest], measured=measured[arch.digest])
             for arch in networks[:_ANCHORS]
         ),
-        entries={str(part): measured[str(part)] for part in space.parts},
+        entries={part.key: measured[part.key] for part in space.parts},
     )
 
 
@@ -93,9 +101,7 @@ def _whole(archs: Sequence[Architecture], batch: int) -> dict[str, tuple[nn.Modu
 
 def _distinct_architectures(space: SearchSpace, count: int, rng: np.random.Generator) -> list[Architecture]:
     found: dict[str, Architecture] = {}
-    for _ in range(100 * count):  # a tiny space may not have as many
+    while len(found) < count:  # a space has at least as many
         arch = space.random(rng)
         found.setdefault(arch.digest, arch)
-        if len(found) == count:
-            break
     return list(found.values())

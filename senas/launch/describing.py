@@ -32,7 +32,7 @@ def architecture_from(source: str, *, se: str | None, se_stages: str | None) -> 
 
 def complexity_json(arch: Architecture) -> dict[str, object]:
     """Total and per-part complexity as plain data."""
-    parts = [{"part": str(part), **to_plain(part_complexity(part))} for part in arch.parts()]
+    parts = [{"part": part.key, **to_plain(part_complexity(part))} for part in arch.parts()]
     return {"digest": arch.digest, **to_plain(complexity(arch)), "parts": parts}
 
 

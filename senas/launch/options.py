@@ -6,11 +6,15 @@ from typing import Protocol
 import torch
 
 from senas.errors import OptionError, one_of
-from senas.searching.search import SearchProgress
+from senas.searching.loop import SearchProgress
 
 
 class ProgressDisplay(Protocol):
     """What is told how far the work is; `senas.report.display.Display` is one."""
+
+    def note(self, line: str) -> None:
+        """Something worth knowing, on a line of its own."""
+        ...
 
     def profiling(self, share: float) -> None:
         """A share in [0, 1] of a latency profile is measured."""

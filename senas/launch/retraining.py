@@ -1,5 +1,6 @@
 """`senas retrain`: a trial of a run, or an architecture from a file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from senas.architecture import Architecture
@@ -30,17 +31,19 @@ def launch_retrain(
     check_device(device)
     if source.suffix == ".json":
         arch, name, home = Architecture.load(source), data or "digits", Path("retrain")
+        recipe = Recipe(epochs=epochs)
     else:
         run = Run(source)
         trained = run.record.training
         if data is None and trained is None:
             raise OptionError(f"--data: {source} was searched with an evaluate function of its own, name a data set")
         arch, name, home = run.pick(pick).architecture, data or (trained.data if trained else ""), source / "retrain"
+        recipe = replace(trained.recipe, epochs=epochs) if trained else Recipe(epochs=epochs)
     folder = out or home / arch.digest
     result = retrain(
         arch,
         data=load_data(name, arch.input),
-        recipe=Recipe(epochs=epochs),
+        recipe=recipe,
         out=folder,
         seed=seed,
         device=device,

@@ -1,6 +1,5 @@
 """`senas search`: every argument checked before anything slow, then profile, search, measure afresh."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -50,17 +49,17 @@ class SearchRequest:
     out: Path
 
 
-def launch_search(request: SearchRequest, *, say: Callable[[str], None], display: ProgressDisplay) -> Run:
+def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
     """Check every argument, measure this device if asked to, search, and measure the front afresh.
 
     Raises:
         SenasError: wrong input; all that needs no measurement is checked before anything slow.
     """
     space = load_space(request.space)
-    latency = parse_latency(request.latency_budget, "--latency-budget") if request.latency_budget else None
-    flops = parse_count(request.max_flops, "--max-flops") if request.max_flops else None
-    params = parse_count(request.max_params, "--max-params") if request.max_params else None
-    seconds = parse_duration(request.time_budget, "--time-budget") if request.time_budget else None
+    latency = parse_latency(request.latency_budget, "--latency-budget") if request.latency_budget is not None else None
+    flops = parse_count(request.max_flops, "--max-flops") if request.max_flops is not None else None
+    params = parse_count(request.max_params, "--max-params") if request.max_params is not None else None
+    seconds = parse_duration(request.time_budget, "--time-budget") if request.time_budget is not None else None
     objective = cast(Objective, check_one_of("--objective", request.objective, get_args(Objective)))
     check_one_of("--strategy", request.strategy, STRATEGIES)
     check_device(request.device)
@@ -72,7 +71,7 @@ def launch_search(request: SearchRequest, *, say: Callable[[str], None], display
                        "another folder with --out")  # fmt: skip
     load_data(request.data, space.input).require(space.extreme(lambda part: part.out_channels))
     profile = None
-    if objective == "latency" or latency is not None:
+    if objective == "latency" or latency is not None or request.profile != "measure":
         profile = _profile(request, space, display)
     bounds: tuple[tuple[Objective, Bound | None], ...] = (("latency", latency), ("flops", flops), ("params", params))
     budgets = {cost: _resolve(bound, cost, space, profile) for cost, bound in bounds}
@@ -80,7 +79,7 @@ def launch_search(request: SearchRequest, *, say: Callable[[str], None], display
     check_possible(space, budget, profile)
     for cost, bound in bounds:
         if bound is not None:
-            say(_announce(cost, bound, budgets[cost] or 0.0))
+            display.note(_announce(cost, bound, budgets[cost] or 0.0))
     gpus, concurrency = _gpus(request)
     search(
         space,

@@ -16,7 +16,6 @@ WEIGHTS_FILE = "weights.safetensors"
 
 def save_network(folder: Path, arch: Architecture, network: Network) -> None:
     """Write `architecture.json` and `weights.safetensors` into a folder, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     arch.save(folder / ARCHITECTURE_FILE)
     temporary = folder / f".{WEIGHTS_FILE}.tmp"
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)

@@ -6,7 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from senas.searching.search import SearchProgress
+from senas.searching.loop import SearchProgress
 
 _PLAIN_SECONDS = 10.0  # between plain lines of one kind
 
@@ -34,7 +34,7 @@ class Display:
         )
         self._tasks: dict[str, TaskID] = {}
         self._last_line = 0.0
-        self._shown_trial = 0
+        self._shown_trials: int | None = None
 
     def __enter__(self) -> "Display":
         self._bar.start()
@@ -45,6 +45,10 @@ class Display:
     ) -> None:
         self._bar.stop()
 
+    def note(self, line: str) -> None:
+        """Something worth knowing, on a line of its own."""
+        self._print(line)
+
     def profiling(self, share: float) -> None:
         """A share in [0, 1] of a latency profile is measured."""
         self._show("measuring latency", share, 1.0, f"{share:.0%}", f"measuring latency: {share:.0%}")
@@ -54,14 +58,18 @@ class Display:
         best = "-" if progress.best_accuracy is None else f"{progress.best_accuracy:.2%}"
         summary = f"best {best}, hypervolume {progress.hypervolume:.4f}, {progress.front} on the front"
         failed = f", {progress.failed} failed" if progress.failed else ""
-        if self._console.is_terminal:
-            done = f"{progress.ended}/{progress.trials} trials{failed}, {summary}"
-            self._show("searching", progress.ended, progress.trials, done, "")
-        elif progress.last is not None and progress.ended > self._shown_trial:
-            self._shown_trial = progress.ended
+        if self._shown_trials is None:
+            self._shown_trials = progress.ended  # what an earlier session has shown
+        if progress.last is not None and progress.ended > self._shown_trials:
+            self._shown_trials = progress.ended
             trial = progress.last
-            outcome = trial.status if trial.accuracy is None else f"accuracy {trial.accuracy:.2%}"
-            self._print(f"trial {progress.ended}/{progress.trials}: {outcome}; {summary}{failed}")
+            outcome = trial.status if trial.accuracy is None else f"{trial.status}, accuracy {trial.accuracy:.2%}"
+            self._print(f"{progress.ended}/{progress.trials}: trial {trial.number} {outcome}; {summary}{failed}")
+        if self._console.is_terminal:
+            done = f"{progress.ended}/{progress.trials} trials, {progress.running} running{failed}, best {best}"
+            self._show("searching", progress.ended, progress.trials, done, "")
+        if progress.note:
+            self._print(f"{progress.ended} of {progress.trials} trials: {progress.note}")
 
     def training(self, epoch: int, epochs: int, loss: float) -> None:
         """An epoch of a retraining ended."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
-from senas.architecture import Architecture, Cell, Head, Stem
+from senas.architecture import Architecture, Cell
 from senas.costs.budget import Budget, show_cost
 from senas.costs.complexity import Complexity, complexity, part_complexity
 from senas.costs.profile import LatencyProfile
@@ -12,30 +13,49 @@ from senas.searching.trial import Trial
 from senas.space import SearchSpace
 
 
-def front_table(front: Sequence[Trial], budget: Budget) -> Table:
-    """The Pareto front, best accuracy first; latency columns only where latency is known."""
-    latency = any(trial.cost.latency_ms is not None for trial in front)
+def front_table(front: Sequence[Trial], *, with_se: bool) -> Table:
+    """The Pareto front, best accuracy first; latency columns only where latency is known.
+
+    Args:
+        front: best accuracy first.
+        with_se: whether there is room for where SE sits.
+    """
+    predicted = any(trial.cost.latency_ms is not None for trial in front)
     measured = any(trial.measured_ms is not None for trial in front)
-    table = Table(title="Pareto front", title_justify="left", caption=_caption(front, budget), caption_justify="left")
-    table.add_column("trial", justify="right")
-    table.add_column("accuracy", justify="right")
-    for name in ("predicted ms", "bound ms") if latency else ():
-        table.add_column(name, justify="right")
-    if measured:
-        table.add_column("measured ms", justify="right")
-    table.add_column("FLOPs", justify="right")
-    table.add_column("params", justify="right")
-    table.add_column("where SE sits", overflow="fold")
+    table = Table(title="Pareto front", title_justify="left")
+    columns = ["trial", "accuracy", *(["predicted ms", "bound ms"] if predicted else [])]
+    columns += [*(["measured ms"] if measured else []), "FLOPs", "params"]
+    for name in columns:
+        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
+    if with_se:
+        table.add_column("where SE sits")
     table.add_column("digest", no_wrap=True)
     for trial in front:
         cost = trial.cost
         row = [str(trial.number), f"{trial.accuracy:.2%}"]
-        row += [_ms(cost.latency_ms), _ms(cost.upper_ms)] if latency else []
+        row += [_ms(cost.latency_ms), _ms(cost.upper_ms)] if predicted else []
         row += [_ms(trial.measured_ms)] if measured else []
         row += [show_cost(cost.flops, "flops"), show_cost(cost.params, "params")]
-        # Brackets would be read as markup.
-        table.add_row(*row, trial.architecture.describe_se().replace("[", r"\["), trial.digest[:8])
+        row += [escape(trial.architecture.describe_se())] if with_se else []
+        table.add_row(*row, trial.digest[:8])
     return table
+
+
+def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:
+    """How the predictions and the budget fared when the front was measured afresh."""
+    measured = [
+        (trial.measured_ms, trial.cost.upper_ms)
+        for trial in front
+        if trial.measured_ms is not None and trial.cost.upper_ms is not None
+    ]
+    if not measured:
+        return []
+    within = sum(found <= bound for found, bound in measured)
+    lines = [f"measured afresh: {within} of {len(measured)} within the bound of their prediction"]
+    if budget.latency_ms is not None:
+        kept = sum(found <= budget.latency_ms for found, _ in measured)
+        lines.append(f"measured afresh: {kept} of {len(measured)} within the budget of {budget.latency_ms:.3f} ms")
+    return lines
 
 
 def spaces_table(spaces: Sequence[tuple[str, SearchSpace]]) -> Table:
@@ -62,9 +82,7 @@ def complexity_table(arch: Architecture) -> Table:
         table.add_column(name, justify="right")
     for part, bare in zip(arch.parts(), arch.without_se().parts(), strict=True):
         layer = part.layer
-        name = {Stem: "stem", Cell: "cell", Head: "head"}[type(layer)]
-        if isinstance(layer, Cell):
-            name = f"{name}, stage {layer.stage}"
+        name = f"cell, stage {layer.stage}" if isinstance(layer, Cell) else part.name
         se = str(layer.se or "-") if isinstance(layer, Cell) else ""
         shape = f"{part.channels}x{part.size}x{part.size}"
         table.add_row(name, shape, se, *_with_share(part_complexity(part), part_complexity(bare)))
@@ -91,14 +109,6 @@ def _with_share(whole: Complexity, bare: Complexity) -> list[str]:
         f"{whole.params:,}",
         f"{(whole.params - bare.params) / whole.params:.2%}",
     ]
-
-
-def _caption(front: Sequence[Trial], budget: Budget) -> str | None:
-    measured = [trial for trial in front if trial.measured_ms is not None]
-    if budget.latency_ms is None or not measured:
-        return None
-    kept = sum(trial.measured_ms <= budget.latency_ms for trial in measured if trial.measured_ms is not None)
-    return f"{kept} of {len(measured)} kept the budget of {budget.latency_ms:.3f} ms when measured afresh"
 
 
 def _ms(value: float | None) -> str:

@@ -1,10 +1,11 @@
 """The Ray side of the bridge: a Ray Tune searcher that asks an NNI strategy and writes everything into the journal."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial as RayTrial
@@ -12,11 +13,14 @@ from ray.tune.search import Searcher
 
 from senas.architecture import Architecture
 from senas.costs.budget import Cost
+from senas.errors import RunError
 from senas.searching.engine import ProposalEngine
 from senas.searching.journal import Journal
-from senas.searching.trial import trial_seed
+from senas.searching.trial import Trial, trial_seed
 
 HOPELESS = 10  # this many failures and nothing else, and the search gives up
+
+EndReason = Literal["", "trials", "time", "strategy", "exhausted", "failures"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,7 @@ class Limits:
     Attributes:
         trials: ended trials in all, failed ones included.
         concurrency: trials at a time.
-        seconds: no trial starts later than this after the first, `None` for no limit.
+        seconds: no trial starts later than this after the first of a session, `None` for no limit.
     """
 
     trials: int
@@ -55,10 +59,11 @@ class StrategySearcher(Searcher):
         cost_of: the cost of an architecture.
         limits: when to stop.
         seed: of the search.
-        ended: how many trials the journal already holds as ended.
-        interrupted: digest and number of trials that an earlier session left running; proposed again, they start anew.
-        next_number: of the next trial.
-        on_change: called after every start, report and end.
+        on_change: called after every start and end of a trial.
+
+    Attributes:
+        end_reason: why no more trials start: `trials` are all there, `time` is up, the `strategy` has no more to
+            propose, is `exhausted` (what it proposes is infeasible or known), or nothing but `failures` came.
     """
 
     def __init__(
@@ -69,9 +74,6 @@ class StrategySearcher(Searcher):
         cost_of: Callable[[Architecture], Cost],
         limits: Limits,
         seed: int,
-        ended: int = 0,
-        interrupted: dict[str, int] | None = None,
-        next_number: int = 1,
         on_change: Callable[[], None] = lambda: None,
     ):
         super().__init__()
@@ -80,13 +82,40 @@ class StrategySearcher(Searcher):
         self._cost_of = cost_of
         self._limits = limits
         self._seed = seed
-        self._ended = ended
-        self._interrupted = dict(interrupted or {})
-        self._next_number = next_number
         self._on_change = on_change
         self._live: dict[str, _Live] = {}
-        self._failures_in_a_row = 0
-        self._deadline = time.monotonic() + limits.seconds if limits.seconds is not None else float("inf")
+        self._again: deque[Trial] = deque()
+        self._next_number = 1
+        self._ended = 0
+        self._succeeded = 0
+        self._deadline: float | None = None
+        self.end_reason: EndReason = ""
+
+    def replay(self) -> None:
+        """Ask and tell the strategy again what the journal says it was asked and told, in the same order.
+
+        Afterwards it stands where it stood; what was running then runs again first, under its old number.
+
+        Raises:
+            RunError: it proposes something else than it did, so another version of it must be at work.
+        """
+        running: dict[int, Trial] = {}
+        for trial in self._journal.history():
+            if trial.number not in running:
+                proposal = self._engine.ask()
+                found = proposal if isinstance(proposal, str) else proposal.digest
+                if found != trial.digest:
+                    raise RunError(
+                        f"{self._journal.path}: trial {trial.number}: found architecture {trial.digest}, the strategy "
+                        f"proposes {found}; it was searched with another version of senas or nni"
+                    )
+                running[trial.number] = trial
+            else:
+                del running[trial.number]
+                self._count(trial.accuracy)
+                self._engine.tell(trial.digest, trial.accuracy)
+            self._next_number = max(self._next_number, trial.number + 1)
+        self._again.extend(running.values())
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray pickles searchers to restore them; a run restores from its journal, so there is nothing to keep."""
@@ -98,21 +127,17 @@ class StrategySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The configuration of the next trial; `None` for not now, `FINISHED` for no more."""
-        if self._ended + len(self._live) >= self._limits.trials or self.gave_up or time.monotonic() > self._deadline:
-            return Searcher.FINISHED if not self._live else None
-        if len(self._live) >= self._limits.concurrency:
+        if not self.end_reason and len(self._live) >= self._limits.concurrency:
             return None
-        proposal = self._engine.ask()
-        if isinstance(proposal, str):
-            return Searcher.FINISHED if not self._live else None
-        number = self._interrupted.pop(proposal.digest, None)
-        if number is None:
-            number, self._next_number = self._next_number, self._next_number + 1
-        seed = trial_seed(self._seed, proposal.digest)
-        self._journal.started(number, proposal, seed, self._cost_of(proposal))
-        self._live[trial_id] = _Live(number=number, digest=proposal.digest, started=time.monotonic())
+        proposal = self._next()
+        if proposal is None:
+            return Searcher.FINISHED if self.end_reason and not self._live else None
+        number, arch = proposal
+        seed = trial_seed(self._seed, arch.digest)
+        self._journal.started(number, arch, seed, self._cost_of(arch))
+        self._live[trial_id] = _Live(number=number, digest=arch.digest, started=time.monotonic())
         self._on_change()
-        return {"architecture": proposal.to_json(), "seed": seed}
+        return {"architecture": arch.to_json(), "seed": seed}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Journal an intermediate accuracy."""
@@ -145,21 +170,45 @@ class StrategySearcher(Searcher):
             self._journal.failed(live.number, reason, time.monotonic() - live.started)
             self._end(trial_id, None)
 
-    @property
-    def gave_up(self) -> bool:
-        """Whether so many trials failed, and nothing else, that there is no point in going on."""
-        return self._failures_in_a_row >= HOPELESS and self._failures_in_a_row >= self._ended
-
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the journal has it."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: the journal has it."""
 
+    def _next(self) -> tuple[int, Architecture] | None:
+        """Number and architecture of the next trial; `None` for not now or, with an `end_reason`, for never."""
+        self.end_reason = self.end_reason or self._limit_reached()
+        if self.end_reason:
+            return None
+        if self._again:
+            trial = self._again.popleft()
+            return trial.number, trial.architecture
+        proposal = self._engine.ask()
+        if isinstance(proposal, str):
+            if proposal == "never":
+                self.end_reason = "exhausted" if self._engine.exhausted else "strategy"
+            return None
+        number, self._next_number = self._next_number, self._next_number + 1
+        return number, proposal
+
+    def _limit_reached(self) -> EndReason:
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + (float("inf") if self._limits.seconds is None else self._limits.seconds)
+        if self._ended + len(self._live) >= self._limits.trials:
+            return "trials"
+        if now > self._deadline:
+            return "time"
+        return "failures" if self._ended >= HOPELESS and not self._succeeded else ""
+
+    def _count(self, accuracy: float | None) -> None:
+        self._ended += 1
+        self._succeeded += accuracy is not None
+
     def _end(self, trial_id: str, accuracy: float | None) -> None:
         live = self._live.pop(trial_id)
-        self._ended += 1
-        self._failures_in_a_row = self._failures_in_a_row + 1 if accuracy is None else 0
+        self._count(accuracy)
         self._engine.tell(live.digest, accuracy)
         self._on_change()
 

@@ -4,13 +4,21 @@ import logging
 import math
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+
+from senas.errors import OptionError
 from senas.searching.bridge import StrategySearcher, WorkerErrors
 from senas.searching.run import SearchOptions
-from senas.searching.worker import run_trial
+from senas.searching.worker import MAX_EPOCH, run_trial
 from senas.training.evaluator import Evaluate
 
 _QUIET = {
@@ -26,18 +34,16 @@ _QUIET = {
 
 def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOptions, address: str | None) -> None:
     """Let Ray Tune ask the searcher until it has no more to propose."""
-    from ray import tune
-    from ray.tune.schedulers import ASHAScheduler
-
     # Rungs at epochs 2, 6, 18, ...: each lets the better third go on. It never ends a trial by itself.
     asha = ASHAScheduler(
-        time_attr="epoch", metric="accuracy", mode="max", max_t=10_000, grace_period=2, reduction_factor=3
+        time_attr="epoch", metric="accuracy", mode="max", max_t=10 * MAX_EPOCH, grace_period=2, reduction_factor=3
     )
     scheduler = asha if options.early_stopping else None
-    with _ray(options, address), _scratch_folder() as scratch:
+    with _ray(options, address), _terminated_as_interrupted(), _scratch_folder() as scratch:
+        _check_resources(options)
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(run_trial, evaluate=evaluate),
+                partial(run_trial, evaluate=ray.put(evaluate)),
                 {"cpu": options.cpus_per_trial, "gpu": options.gpus_per_trial},
             ),
             tune_config=tune.TuneConfig(
@@ -56,25 +62,46 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
 def _ray(options: SearchOptions, address: str | None) -> Iterator[None]:
     """Join a cluster, or start one on this machine and stop it afterwards; quiet, and without usage statistics."""
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
-    import ray
-
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is in the journal, with its reason
     if ray.is_initialized():
         yield
         return
-    resources = (
-        {}
-        if address
-        else {
-            "num_cpus": math.ceil(options.concurrency * options.cpus_per_trial),
-            "include_dashboard": False,
-        }
-    )
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **resources)
+    cpus = math.ceil(options.concurrency * options.cpus_per_trial)
+    resources = {} if address else {"num_cpus": cpus, "include_dashboard": False}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **resources)
+    except ConnectionError as error:
+        raise OptionError(f"address: found {address}, where no Ray cluster answers ({error})") from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_resources(options: SearchOptions) -> None:
+    """A trial that no cluster node can hold would wait for ever."""
+    there = ray.cluster_resources()
+    for name, needed in (("CPU", options.cpus_per_trial), ("GPU", options.gpus_per_trial)):
+        if needed > there.get(name, 0):
+            found = f"{there.get(name, 0):g}"
+            raise OptionError(f"{name.lower()}s_per_trial: found {needed:g}, allowed: at most the {found} that Ray has")
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end a search like Ctrl-C does; Ray would end the process at once."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from senas.architecture import Architecture
+from senas.errors import SearchFailedError
 from senas.searching.nni_space import NNIModel, NNISpace
 
 from nni.nas.execution import ExecutionEngine  # isort: skip  # after nni_space has chosen NNI's framework
@@ -29,16 +30,13 @@ class ProposalEngine(ExecutionEngine):
 
     Args:
         feasible: whether an architecture keeps the budgets.
-        known: results so far, by digest; `None` for a failure. More come by `tell`.
         patience: this many proposals in a row may be infeasible or known before the search counts as exhausted.
     """
 
-    def __init__(
-        self, feasible: Callable[[Architecture], bool], known: dict[str, float | None], patience: int = PATIENCE
-    ):
+    def __init__(self, feasible: Callable[[Architecture], bool], patience: int = PATIENCE):
         super().__init__()
         self._feasible = feasible
-        self._known = dict(known)
+        self._known: dict[str, float | None] = {}  # results so far, by digest; `None` for a failure
         self._patience = patience
         self._running: dict[str, list[NNIModel]] = {}
         self._proposals: deque[Architecture] = deque()
@@ -74,7 +72,7 @@ class ProposalEngine(ExecutionEngine):
             An architecture; `later` where the strategy waits for results first; `never` where it has no more.
 
         Raises:
-            RuntimeError: the strategy failed.
+            SearchFailedError: the strategy failed.
         """
         with self._turn:
             if not self._proposals:
@@ -84,7 +82,7 @@ class ProposalEngine(ExecutionEngine):
                 self._turn.notify_all()
                 self._turn.wait_for(lambda: self._parked and (self._parked != "for demand" or self._proposals))
             if self._error is not None:
-                raise RuntimeError(f"the strategy failed: {self._error!r}") from self._error
+                raise SearchFailedError(f"the strategy failed: {self._error!r}") from self._error
             if self._proposals:
                 return self._proposals.popleft()
             return "later" if self._parked == "for results" else "never"

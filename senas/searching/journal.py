@@ -47,30 +47,34 @@ class Journal:
     """Events of a run, each committed to disk before the call returns.
 
     Args:
-        path: of the SQLite file; made if missing.
+        path: of the SQLite file.
+        create: make a new one.
 
     Raises:
-        RunError: the file cannot be opened or is of another schema.
+        RunError: the file is missing, cannot be opened, or is of another schema.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, create: bool = False):
         self.path = path
         self._trials: dict[int, Trial] = {}
+        self._history: list[int] = []
         self._read_up_to = 0
+        if path.exists() == create:
+            raise RunError(f"{path}: {'is there already' if create else 'no such file'}")
         try:
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             version = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
+            if create:
                 self._database.execute(
-                    "CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, time REAL NOT NULL, "
+                    "CREATE TABLE event (id INTEGER PRIMARY KEY, time REAL NOT NULL, "
                     "kind TEXT NOT NULL, trial INTEGER NOT NULL, payload TEXT NOT NULL)"
                 )
                 self._database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         except sqlite3.Error as error:
             raise RunError(f"{path}: not a readable journal ({error})") from None
-        if version not in (0, SCHEMA_VERSION):
+        if not create and version != SCHEMA_VERSION:
             raise RunError(f"{path}: schema version: found {version}, expected {SCHEMA_VERSION}")
 
     def started(self, number: int, architecture: Architecture, seed: int, cost: Cost) -> None:
@@ -106,6 +110,8 @@ class Journal:
         for event, kind, number, payload in self._new_events():
             where = f"{self.path}: event {event}"
             if kind == "started":
+                if number not in self._trials:
+                    self._history.append(number)
                 start = from_plain(_Started, payload, where)
                 self._trials[number] = Trial(
                     number=number, architecture=start.architecture, seed=start.seed, cost=start.cost
@@ -114,8 +120,18 @@ class Journal:
                 raise RunError(f"{where}: trial {number} has '{kind}' before 'started'")
             else:
                 self._trials[number] = _told(self._trials[number], kind, payload, where)
+                if kind in ("finished", "stopped", "failed"):
+                    self._history.append(number)
             self._read_up_to = event
         return list(self._trials.values())
+
+    def history(self) -> list[Trial]:
+        """Trials in the order in which they first started and ended.
+
+        A trial is there once, where it started, while it runs, and a second time, where it ended, afterwards.
+        """
+        trials = {trial.number: trial for trial in self.trials()}
+        return [trials[number] for number in self._history]
 
     def close(self) -> None:
         """Close the file; the write-ahead log is merged into it."""
@@ -124,7 +140,7 @@ class Journal:
     def _append(self, kind: EventKind, number: int, payload: object) -> None:
         self._database.execute(
             "INSERT INTO event (time, kind, trial, payload) VALUES (?, ?, ?, ?)",
-            (time.time(), kind, number, json.dumps(to_plain(payload))),
+            (time.time(), kind, number, json.dumps(to_plain(payload), allow_nan=False)),
         )
 
     def _new_events(self) -> Iterator[tuple[int, str, int, Any]]:
@@ -133,7 +149,7 @@ class Journal:
                 "SELECT id, kind, trial, payload FROM event WHERE id > ? ORDER BY id", (self._read_up_to,)
             ):
                 yield event, kind, number, json.loads(payload)
-        except (sqlite3.Error, ValueError, TypeError) as error:
+        except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
             raise RunError(f"{self.path}: not a readable journal ({error})") from None
 
 
@@ -147,6 +163,8 @@ def _told(trial: Trial, kind: str, payload: object, where: str) -> Trial:
             return replace(trial, measured_ms=from_plain(_Measured, payload, where).latency_ms)
         case "finished" | "stopped" | "failed":
             end = from_plain(_Ended, payload, where)
+            if (kind == "finished" and end.accuracy is None) or not 0 <= (end.accuracy or 0) <= 1:
+                raise RunError(f"{where}: accuracy: found {end.accuracy}, allowed: 0 to 1")
             return replace(trial, status=kind, accuracy=end.accuracy, seconds=end.seconds, failure=end.failure)
         case _:
             raise RunError(f"{where}: unknown kind '{kind}'")

@@ -1,13 +1,16 @@
 """A run: one search in a folder, with everything needed to resume, inspect and retrain."""
 
-from dataclasses import dataclass
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from senas.costs.budget import Budget, Objective
 from senas.costs.profile import LatencyProfile
-from senas.errors import RunError
+from senas.errors import OptionError, RunError, one_of
 from senas.parsing import read_json, to_plain, write_json
 from senas.searching.journal import Journal
 from senas.searching.pareto import hypervolume, knee, pareto_front
@@ -16,7 +19,8 @@ from senas.space import SearchSpace
 from senas.training.loop import Recipe
 from senas.version import __version__
 
-RUN_FILE, JOURNAL_FILE, FRONT_FILE, PROFILE_FILE = "run.json", "journal.sqlite", "front.json", "profile.json"
+RUN_FILE, JOURNAL_FILE, FRONT_FILE = "run.json", "journal.sqlite", "front.json"
+PROFILE_FILE, LOCK_FILE = "profile.json", "run.lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,21 @@ class SearchOptions:
     early_stopping: bool = False
     time_budget_seconds: float | None = None
 
+    def __post_init__(self) -> None:
+        limits = {
+            "trials": (self.trials, 1, 10**9),
+            "seed": (self.seed, 0, 2**32 - 1),
+            "concurrency": (self.concurrency, 1, 10_000),
+            "cpus_per_trial": (self.cpus_per_trial, 1e-3, 10_000),
+            "gpus_per_trial": (self.gpus_per_trial, 0, 10_000),
+            "time_budget_seconds": (1 if self.time_budget_seconds is None else self.time_budget_seconds, 0, 1e10),
+        }
+        for name, (value, least, most) in limits.items():
+            if not least <= value <= most:
+                raise OptionError(f"{name}: found {value}, allowed: {least} to {most}")
+        if self.objective not in get_args(Objective):
+            raise OptionError(f"objective: {one_of(self.objective, get_args(Objective))}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
@@ -66,7 +85,9 @@ class RunRecord:
         version: of senas.
         space: the whole space, so that the run does not depend on its file.
         space_digest: the identity of the space.
-        options: the arguments.
+        profile_digest: the identity of `profile.json`, `None` where there is no profile.
+        options: the arguments, as first given.
+        trials: how many in all, `options.trials` until a resumption asks for more.
         reference_cost: the cost that counts as worst in the hypervolume.
         training: `None` where the caller brought an `evaluate` of their own.
     """
@@ -76,7 +97,9 @@ class RunRecord:
     version: str
     space: SearchSpace
     space_digest: str
+    profile_digest: str | None
     options: SearchOptions
+    trials: int
     reference_cost: float
     training: Training | None
 
@@ -96,6 +119,12 @@ class Run:
         if not (self.folder / RUN_FILE).is_file():
             raise RunError(f"{self.folder}: not a run folder, it has no {RUN_FILE}")
         self.record = read_json(self.folder / RUN_FILE, RunRecord)
+        if self.record.reference_cost <= 0 or self.record.trials < 1:
+            found = f"{self.record.reference_cost} and {self.record.trials}"
+            raise RunError(f"{self.folder / RUN_FILE}: reference_cost and trials: found {found}, allowed: more than 0")
+        if self.record.space.digest != self.record.space_digest:
+            found, written = self.record.space.digest, self.record.space_digest
+            raise RunError(f"{self.folder / RUN_FILE}: space: found one of digest {found}, expected {written}")
 
     @classmethod
     def create(
@@ -116,12 +145,17 @@ class Run:
         folder = Path(folder)
         if (folder / RUN_FILE).exists():
             raise RunError(f"{folder}: holds a run already; go on with it (senas resume {folder}) or choose another")
+        for name in (JOURNAL_FILE, PROFILE_FILE):
+            if (folder / name).exists():
+                raise RunError(f"{folder}: holds {name} of another run; choose another folder")
         record = RunRecord(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             version=__version__,
             space=space,
             space_digest=space.digest,
+            profile_digest=None if profile is None else profile.digest,
             options=options,
+            trials=options.trials,
             reference_cost=reference_cost,
             training=training,
         )
@@ -129,6 +163,7 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
             if profile is not None:
                 profile.save(folder / PROFILE_FILE)
+            Journal(folder / JOURNAL_FILE, create=True).close()
             write_json(folder / RUN_FILE, record)
         except OSError as error:
             raise RunError(f"{folder}: cannot be written to ({error.strerror})") from None
@@ -141,8 +176,13 @@ class Run:
 
     def profile(self) -> LatencyProfile | None:
         """The latency profile of the run, where it has one."""
+        if self.record.profile_digest is None:
+            return None
         path = self.folder / PROFILE_FILE
-        return LatencyProfile.load(path) if path.exists() else None
+        profile = LatencyProfile.load(path)
+        if profile.digest != self.record.profile_digest:
+            raise RunError(f"{path}: found a profile of digest {profile.digest}, expected {self.record.profile_digest}")
+        return profile
 
     def open_journal(self) -> Journal:
         """The journal, for reading and writing."""
@@ -186,6 +226,42 @@ class Run:
                 "allowed: best, knee, or the start of one digest"
             )
         return found[0]
+
+    def extend(self, trials: int) -> None:
+        """Ask for another number of trials in all, from now on.
+
+        Raises:
+            RunError: fewer than have ended.
+        """
+        ended = sum(trial.status != "running" for trial in self.trials())
+        if trials < max(1, ended):
+            raise RunError(f"{self.folder}: trials: found {trials}, allowed: at least the {ended} that have ended")
+        self.record = replace(self.record, trials=trials)
+        write_json(self.folder / RUN_FILE, self.record)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep every other process from searching in this folder.
+
+        Raises:
+            RunError: another process does.
+        """
+        with (self.folder / LOCK_FILE).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RunError(f"{self.folder}: another process is searching here") from None
+            yield
+
+    def discard(self) -> None:
+        """Remove the files of a run in which no trial has started, so that its folder can be used again."""
+        if not self.trials():
+            for name in (RUN_FILE, PROFILE_FILE, LOCK_FILE, FRONT_FILE):
+                (self.folder / name).unlink(missing_ok=True)
+            for path in self.folder.glob(f"{JOURNAL_FILE}*"):
+                path.unlink()
+            with suppress(OSError):  # what was there before stays
+                self.folder.rmdir()
 
     def save_front(self) -> list[Trial]:
         """Write `front.json` and the JSON of every architecture that was evaluated; returns the front."""

@@ -2,50 +2,19 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost
 from senas.costs.profile import LatencyProfile
 from senas.costs.profiling import measure_architectures
-from senas.errors import OptionError, SearchFailedError, one_of
-from senas.searching.bridge import Limits, StrategySearcher
-from senas.searching.driver import run_tune
-from senas.searching.engine import ProposalEngine
-from senas.searching.journal import Journal
-from senas.searching.nni_space import NNISpace
-from senas.searching.pareto import hypervolume, pareto_front
+from senas.errors import OptionError
+from senas.parsing import from_plain, to_plain
+from senas.searching.loop import SearchProgress, drive
 from senas.searching.run import Run, SearchOptions, Training
 from senas.searching.strategies import DEFAULT_STRATEGY, make_strategy
 from senas.searching.trial import Trial
 from senas.space import SearchSpace
 from senas.training.evaluator import Evaluate, TrainingEvaluator
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchProgress:
-    """Where a search stands.
-
-    Attributes:
-        ended: trials ended, however they did.
-        failed: how many of them failed.
-        running: trials under way.
-        trials: how many there will be.
-        best_accuracy: of the front, `None` before the first result.
-        hypervolume: of the front, in [0, 1].
-        front: how many trials are on it.
-        last: the trial that ended last, if any.
-    """
-
-    ended: int
-    failed: int
-    running: int
-    trials: int
-    best_accuracy: float | None
-    hypervolume: float
-    front: int
-    last: Trial | None
 
 
 def search(
@@ -89,11 +58,11 @@ def search(
         cpus_per_trial: CPU cores, and threads, of one trial.
         gpus_per_trial: GPUs of one trial; a fraction shares one.
         early_stopping: let ASHA stop the worse trials early.
-        address: of a running Ray cluster to join, such as `ray://host:10001`; a local one is started otherwise.
+        address: `HOST:PORT` of the head of a running Ray cluster to join, or `auto`; a local one is started otherwise.
         on_progress: called after every start and end of a trial.
 
     Returns:
-        The run, complete or, after Ctrl-C, with everything that had finished.
+        The run.
 
     Raises:
         BudgetError: an impossible budget; nothing has been trained.
@@ -101,6 +70,8 @@ def search(
         SearchFailedError: no trial gave an accuracy.
         KeyboardInterrupt: after everything that had finished was kept.
     """
+    if not callable(evaluate):
+        raise OptionError(f"evaluate: found {evaluate!r}, expected a function (architecture, seed, report) -> accuracy")
     budget = Budget(latency_ms=latency_budget_ms, flops=max_flops, params=max_params)
     options = SearchOptions(
         strategy=strategy,
@@ -114,6 +85,8 @@ def search(
         early_stopping=early_stopping,
         time_budget_seconds=time_budget_seconds,
     )
+    from_plain(SearchOptions, to_plain(options), "search")  # what is written must be readable again
+    _check_address(address)
     _check(space, options, profile)
     largest = space.extreme(part_cost(options.objective, profile), largest=True)
     run = Run.create(
@@ -124,7 +97,13 @@ def search(
         profile=profile,
         training=_training(evaluate),
     )
-    return _drive(run, evaluate, address=address, on_progress=on_progress)
+    try:
+        with run.claimed():
+            drive(run, evaluate, address, on_progress)
+    except BaseException:
+        run.discard()  # unless a trial has started
+        raise
+    return run
 
 
 def resume(
@@ -137,8 +116,8 @@ def resume(
 ) -> Run:
     """Go on where a run stopped.
 
-    The strategy starts again from its seed and is told at once what the journal knows, so nothing that ended is
-    trained twice; what was running when the search stopped is trained again.
+    The strategy starts again from its seed and is asked and told what the journal says, in the same order, so that it
+    stands where it stood: nothing that ended is trained twice, and what was running is trained again first.
 
     Args:
         folder: of the run.
@@ -148,17 +127,24 @@ def resume(
         on_progress: called after every start and end of a trial.
 
     Raises:
-        SenasError: not a run, or it needs an `evaluate`.
+        SenasError: not a run, it needs an `evaluate`, or its profile is of another device.
         SearchFailedError: no trial gave an accuracy.
         KeyboardInterrupt: after everything that had finished was kept.
     """
+    _check_address(address)
     run = Run(folder)
-    training = run.record.training
+    training, profile = run.record.training, run.profile()
+    if profile is not None:
+        profile.require(run.record.space, profile.device.kind)
     if evaluate is None:
         if training is None:
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
         evaluate = TrainingEvaluator(data=training.data, recipe=training.recipe, device=training.device)
-    return _drive(run, evaluate, trials=trials, address=address, on_progress=on_progress)
+    with run.claimed():
+        if trials is not None:
+            run.extend(trials)
+        drive(run, evaluate, address, on_progress)
+    return run
 
 
 def measure_front(run: Run, *, seconds: float = 2.0) -> list[Trial]:
@@ -186,16 +172,6 @@ def _default_concurrency(cpus_per_trial: float) -> int:
 
 
 def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile | None) -> None:
-    if options.objective not in ("latency", "flops", "params"):
-        raise OptionError(f"objective: {one_of(options.objective, ('latency', 'flops', 'params'))}")
-    for name, value in (("trials", options.trials), ("concurrency", options.concurrency)):
-        if value < 1:
-            raise OptionError(f"{name}: found {value}, allowed: at least 1")
-    if options.cpus_per_trial <= 0 or options.gpus_per_trial < 0:
-        raise OptionError(
-            f"cpus_per_trial and gpus_per_trial: found {options.cpus_per_trial} and {options.gpus_per_trial}, "
-            "allowed: more than 0 and at least 0"
-        )
     if profile is None and (options.budget.latency_ms is not None or options.objective == "latency"):
         raise OptionError("profile: found none, needed for a latency budget or objective (see senas profile)")
     make_strategy(options.strategy, seed=options.seed, trials=options.trials, concurrency=options.concurrency)
@@ -204,74 +180,15 @@ def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile |
     check_possible(space, options.budget, profile)
 
 
+def _check_address(address: str | None) -> None:
+    if address is not None and address.startswith("ray://"):
+        raise OptionError(
+            f"address: found {address}, a Ray Client address, which Ray Tune drives from the cluster's side; "
+            "run senas on a node of the cluster and give HOST:PORT of its head, or auto"
+        )
+
+
 def _training(evaluate: Evaluate) -> Training | None:
     if isinstance(evaluate, TrainingEvaluator) and isinstance(evaluate.data, str):
         return Training(data=evaluate.data, recipe=evaluate.recipe, device=evaluate.device)
     return None
-
-
-def _drive(
-    run: Run,
-    evaluate: Evaluate,
-    *,
-    address: str | None,
-    on_progress: Callable[[SearchProgress], None],
-    trials: int | None = None,
-) -> Run:
-    """Run trials until the limits are reached."""
-    options = run.record.options if trials is None else replace(run.record.options, trials=trials)
-    profile = run.profile()
-    journal = run.open_journal()
-    started = journal.trials()
-    ended = [trial for trial in started if trial.status != "running"]
-    cost = partial(cost_of, profile=profile)
-    engine = ProposalEngine(
-        feasible=lambda arch: options.budget.keeps(cost(arch)),
-        known={trial.digest: trial.accuracy for trial in ended},
-    )
-    strategy = make_strategy(
-        options.strategy, seed=options.seed, trials=options.trials, concurrency=options.concurrency
-    )
-    engine.start(strategy, NNISpace(run.record.space))
-    searcher = StrategySearcher(
-        engine=engine,
-        journal=journal,
-        cost_of=cost,
-        limits=Limits(trials=options.trials, concurrency=options.concurrency, seconds=options.time_budget_seconds),
-        seed=options.seed,
-        ended=len(ended),
-        interrupted={trial.digest: trial.number for trial in started if trial.status == "running"},
-        next_number=len(started) + 1,
-        on_change=lambda: on_progress(_progress(run, journal, options.trials)),
-    )
-    try:
-        if len(ended) < options.trials:
-            on_progress(_progress(run, journal, options.trials))
-            run_tune(searcher, evaluate, options, address)
-    finally:
-        engine.close()
-        journal.close()
-        run.save_front()
-    if not run.front():
-        failures = [trial.failure for trial in run.trials() if trial.failure]
-        if engine.exhausted or not failures:
-            raise SearchFailedError(f"{run.folder}: the strategy found no feasible architecture within the budget")
-        reason = failures[-1].strip().splitlines()[-1]
-        raise SearchFailedError(f"{run.folder}: none of {len(failures)} trials gave an accuracy; the last: {reason}")
-    return run
-
-
-def _progress(run: Run, journal: Journal, trials: int) -> SearchProgress:
-    every = journal.trials()
-    ended = [trial for trial in every if trial.status != "running"]
-    front = pareto_front(every, run.objective)
-    return SearchProgress(
-        ended=len(ended),
-        failed=sum(trial.status == "failed" for trial in ended),
-        running=len(every) - len(ended),
-        trials=trials,
-        best_accuracy=front[0].accuracy if front else None,
-        hypervolume=hypervolume(every, run.objective, run.record.reference_cost),
-        front=len(front),
-        last=max(ended, key=lambda trial: trial.number, default=None),
-    )

@@ -43,7 +43,7 @@ class EventDrivenTPE(TPE):
         startup: how many proposals are random before the model takes over.
     """
 
-    _repeats = 5
+    _repeats = 2
 
     def __init__(self, *, seed: int, startup: int):
         super().__init__(optimize_mode="maximize", seed=seed, tpe_args={"n_startup_jobs": startup})

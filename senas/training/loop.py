@@ -9,13 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from senas.errors import OptionError
+from senas.errors import OptionError, TrainingDivergedError
 from senas.training.augmentation import augment
 from senas.training.data import Dataset, Split
-
-
-class TrainingDivergedError(RuntimeError):
-    """The loss is no longer a finite number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +41,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1:
             raise OptionError(f"epochs and batch: found {self.epochs} and {self.batch}, allowed: at least 1")
+        if self.learning_rate <= 0:
+            raise OptionError(f"learning_rate: found {self.learning_rate}, allowed: more than 0")
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate when a share of the training is done, in [0, 1)."""

@@ -1,6 +1,5 @@
 """Where data sets come from: one function each, from what the network takes in to a `Dataset`."""
 
-import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,21 +71,26 @@ def npz(path: Path, network_input: Input) -> Dataset:  # noqa: ARG001  # a file'
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 raise ValueError("it holds one array without a name")
-            arrays = {name: loaded[name] for name in loaded.files}
+            arrays = {name: np.asarray(loaded[name]) for name in loaded.files}
     except OSError as error:
         raise DataError(f"{path}: {os_reason(error)}") from None
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+    except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
         raise DataError(f"{path}: not an npz file of plain arrays ({error})") from None
     for name in ("x_train", "y_train", "x_test", "y_test"):
         if name not in arrays:
             raise DataError(f"{path}: missing array '{name}', found {', '.join(sorted(arrays)) or 'none'}")
-    classes = len(arrays["class_names"]) if "class_names" in arrays else int(arrays["y_train"].max(initial=0)) + 1
+    flip, names = arrays.get("flip", np.array(True)), arrays.get("class_names")
+    if flip.shape != () or flip.dtype != np.bool_:
+        raise DataError(f"{path}: flip: found {flip.shape} of {flip.dtype}, expected one truth value")
+    if names is not None and names.ndim != 1:
+        raise DataError(f"{path}: class_names: found {names.shape}, expected (K,)")
+    train = _split(arrays["x_train"], arrays["y_train"], f"{path}: x_train, y_train")
     return Dataset(
-        name=path.name,
-        train=_split(arrays["x_train"], arrays["y_train"], f"{path}: x_train"),
-        test=_split(arrays["x_test"], arrays["y_test"], f"{path}: x_test"),
-        classes=classes,
-        flip=bool(arrays.get("flip", True)),
+        name=f"npz:{path.resolve()}",
+        train=train,
+        test=_split(arrays["x_test"], arrays["y_test"], f"{path}: x_test, y_test"),
+        classes=int(train.labels.max()) + 1 if names is None else len(names),
+        flip=bool(flip),
     )
 
 
@@ -107,15 +111,23 @@ def imagefolder(path: Path, network_input: Input) -> Dataset:
     for name in ("train", "test"):
         if not (path / name).is_dir():
             raise DataError(f"{path}: missing folder '{name}', expected train/CLASS/ and test/CLASS/")
-    loaded = _require_datasets().load_dataset("imagefolder", data_dir=str(path))
+    library = _require_datasets()
+    try:
+        loaded = library.load_dataset("imagefolder", data_dir=str(path))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: cannot be read as folders of images ({error})") from None
     size, gray = network_input.size, network_input.channels == 1
 
     def split(rows: Any) -> Split:
         images = [row["image"].convert("L" if gray else "RGB").resize((size, size)) for row in rows]
         return _split(np.stack([np.asarray(image) for image in images]), np.asarray(rows["label"]), str(path))
 
-    classes = len(loaded["train"].features["label"].names)
-    return Dataset(name=path.name, train=split(loaded["train"]), test=split(loaded["test"]), classes=classes)
+    return Dataset(
+        name=f"imagefolder:{path.resolve()}",
+        train=split(loaded["train"]),
+        test=split(loaded["test"]),
+        classes=len(loaded["train"].features["label"].names),
+    )
 
 
 SOURCES: dict[str, DataFunction] = {"digits": digits, "cifar10": cifar10, "cifar100": cifar100}
@@ -125,8 +137,11 @@ FILE_SOURCES: dict[str, Callable[[Path, Input], Dataset]] = {"npz": npz, "imagef
 def _split(images: np.ndarray, labels: np.ndarray, where: str) -> Split:
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(f"{where}: found {images.shape} of {images.dtype}, expected (N, H, W) or (N, H, W, C) of uint8")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(f"{where}: labels: found {labels.dtype}, expected whole numbers")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1] or not len(labels):
+        raise DataError(
+            f"{where}: found labels {labels.shape} of {labels.dtype}, expected a whole number for each of at least "
+            f"one image, here {len(images)}"
+        )
     channels_last = images[..., None] if images.ndim == 3 else images  # (N, H, W, C)
     pixels = torch.from_numpy(np.ascontiguousarray(channels_last.transpose(0, 3, 1, 2)))
     return Split(images=pixels, labels=torch.from_numpy(labels.astype(np.int64)))
@@ -148,7 +163,7 @@ def _hub(name: str, image: str, label: str, classes: int) -> Dataset:
 
 def _require_datasets() -> Any:
     if find_spec("datasets") is None:
-        raise DataError("data set: this one needs the package 'datasets': pip install 'senas[datasets]'")
+        raise DataError("data set: this one needs the packages datasets and pillow: pip install datasets pillow")
     import datasets
 
     datasets.disable_progress_bars()
