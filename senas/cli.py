@@ -63,20 +63,16 @@ def spaces() -> None:
 @app.command()
 def search(
     space: SpaceArgument,
-    latency_budget: Annotated[
-        str | None, Option(help="Such as 5ms, 800us, or 70% (of the largest architecture's).")
-    ] = None,
-    max_flops: Annotated[str | None, Option(help="Such as 300M or 70%.")] = None,
-    max_params: Annotated[str | None, Option(help="Such as 5M or 70%.")] = None,
+    latency_budget: Annotated[str | None, Option(help="5ms, 800us, or 70% of the space's largest latency.")] = None,
+    max_flops: Annotated[str | None, Option(help="300M, or 70% of the space's largest count.")] = None,
+    max_params: Annotated[str | None, Option(help="5M, or 70% of the space's largest count.")] = None,
     objective: Annotated[str, Option(help="The cost of the front: latency, flops or params.")] = "latency",
     profile: Annotated[str, Option(help="A latency profile, or measure: this device, first.")] = "measure",
     device: DeviceOption = "cpu",
     data: DataOption = "digits",
     strategy: Annotated[str, Option(help="random, regularized-evolution, tpe or grid.")] = "regularized-evolution",
     trials: Annotated[int, Option(help="Architectures to train.")] = 24,
-    time_budget: Annotated[
-        str | None, Option(help="No trial starts later than this after the first: 90s, 30m, 2h.")
-    ] = None,
+    time_budget: Annotated[str | None, Option(help="No trial starts later after the first: 90s, 30m, 2h.")] = None,
     epochs: EpochsOption = 10,
     concurrency: Annotated[int | None, Option(help="Trials at a time; as many as fit by default.")] = None,
     cpus_per_trial: Annotated[float, Option(help="CPU cores, and threads, of a trial.")] = 1,
@@ -169,9 +165,7 @@ def plot(run: RunArgument) -> None:
 @app.command()
 def retrain(
     source: Annotated[Path, Argument(metavar="RUN|ARCH.json", help="The folder of a run, or an architecture.")],
-    pick: Annotated[
-        str, Option(help="Of a run: best accuracy, knee (where the front bends), or the start of a digest.")
-    ] = "best",
+    pick: Annotated[str, Option(help="Of a run: best, knee (where the front bends), or a digest.")] = "best",
     epochs: EpochsOption = 60,
     data: Annotated[str | None, Option(help="As for search; the run's own by default.")] = None,
     device: DeviceOption = "cpu",

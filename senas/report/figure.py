@@ -136,10 +136,8 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
         template="plotly_white",
         hoverlabel={"align": "left", "font": {"family": "monospace"}},
     )
-    path.write_text(
-        page.to_html(include_plotlyjs=True, full_html=True, default_height="92vh", config={"responsive": True}),
-        encoding="utf-8",
-    )
+    text = page.to_html(include_plotlyjs=True, full_html=True, default_height="92vh", config={"responsive": True})
+    path.write_text(text, encoding="utf-8")
 
 
 def plot_run(run: Run) -> list[Path]:

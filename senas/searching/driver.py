@@ -1,5 +1,6 @@
 """Ray Tune around the bridge: a local cluster or a joined one, workers that are reused, quiet output."""
 
+import gc
 import logging
 import math
 import os
@@ -55,7 +56,15 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
             ),
             run_config=tune.RunConfig(storage_path=scratch, verbose=0, callbacks=[WorkerErrors(searcher)]),
         )
-        tuner.fit()
+        interrupted = False
+        try:
+            tuner.fit()
+        except KeyboardInterrupt:
+            interrupted = True
+        if interrupted:  # raised anew: the old traceback would keep Ray Tune's workers, and their CPUs, for ever
+            del tuner
+            gc.collect()
+            raise KeyboardInterrupt
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The loop of a search: the strategy brought back to where the journal stands, then asked until the limits are reached."""
+"""The loop of a search: a strategy brought back to where the journal stands, then asked until the limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
