@@ -176,7 +176,7 @@ def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile |
         raise OptionError("profile: found none, needed for a latency budget or objective (see senas profile)")
     make_strategy(options.strategy, seed=options.seed, trials=options.trials, concurrency=options.concurrency)
     if profile is not None:
-        profile.require(space, profile.device.kind)
+        profile.require(space, profile.device.kind)  # whichever kind it is of; a CPU must be this machine's
     check_possible(space, options.budget, profile)
 
 
