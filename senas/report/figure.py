@@ -134,9 +134,10 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
         xaxis_title=figure.axis,
         yaxis_title="validation accuracy (%)",
         template="plotly_white",
+        height=640,
         hoverlabel={"align": "left", "font": {"family": "monospace"}},
     )
-    text = page.to_html(include_plotlyjs=True, full_html=True, default_height="92vh", config={"responsive": True})
+    text = page.to_html(include_plotlyjs=True, full_html=True)
     path.write_text(text, encoding="utf-8")
 
 
