@@ -13,7 +13,7 @@ test: .venv/installed-dev  ## Every check there is.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 clean:  ## Remove the environment and what tools leave behind; runs are kept.
 	rm -rf .venv .pytest_cache .ruff_cache build dist
