@@ -110,7 +110,7 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
         "search", tiny_file, "--profile", tmp_path / "p.json", "--latency-budget", "80%", "--trials", 3, "--epochs", 1,
     )  # fmt: skip
     assert status == 0, err
-    assert "3/3: trial " in err and "80% of the largest architecture's" in err
+    assert "3/3: trial " in err and "80% of the largest in the space" in err
     assert "Pareto front" in out and "measured afresh: " in out and "within the budget of" in out
     assert out.splitlines()[-1] == "next: senas retrain runs/tiny-1"
     run = Run("runs/tiny-1")

@@ -139,6 +139,6 @@ def _gpus(request: SearchRequest) -> tuple[float, int | None]:
 
 
 def _announce(objective: Objective, bound: Bound, value: float) -> str:
-    share = f", {bound.value:.0%} of the largest architecture's" if bound.relative else ""
+    share = f", {bound.value:.0%} of the largest in the space" if bound.relative else ""
     held = ", held against the 95 % bound of each prediction" if objective == "latency" else ""
     return f"{objective} budget {show_cost(value, objective)}{share}{held}"
