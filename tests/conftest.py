@@ -9,7 +9,7 @@ import pytest
 
 from senas.architecture import Part
 from senas.costs.measure import Measurement, cpu_name
-from senas.costs.profile import Calibration, Device, LatencyProfile, Mode, Protocol, Software, Validation
+from senas.costs.profile import Anchor, Calibration, Device, LatencyProfile, Mode, Protocol, Software, Validation
 from senas.space import SearchSpace
 from senas.space_file import load_space
 
@@ -65,6 +65,7 @@ def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
         "protocol": Protocol(clock="thread_cpu_time", estimator="lower_half_mean", seconds=0.0, seed=0),
         "calibration": Calibration(scale=1.0, bound=1.1),
         "validation": Validation(networks=19, mean_error=0.0, worst_error=0.0),
+        "anchors": (Anchor(architecture=space.extreme(formula_ms), summed_ms=1.0, measured=Measurement.of([1.0])),),
         "entries": {
             part.key: Measurement(estimate_ms=formula_ms(part), median_ms=0.0, spread_ms=0.0, count=1)
             for part in space.parts

@@ -111,7 +111,12 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
     )  # fmt: skip
     assert status == 0, err
     assert "3/3: trial " in err and "80% of the largest in the space" in err
-    assert "Pareto front" in out and "measured afresh: " in out and "within the budget of" in out
+    assert (
+        "Pareto front" in out
+        and "measured afresh: " in out
+        and "within the budget of" in out
+        and "times as long as when" in out
+    )
     assert out.splitlines()[-1] == "next: senas retrain runs/tiny-1"
     run = Run("runs/tiny-1")
     assert all((run.folder / f"pareto.{ending}").stat().st_size > 5_000 for ending in ("png", "svg", "html"))

@@ -14,7 +14,7 @@ from senas.costs.budget import Budget, Cost, check_possible, cost_of, show_cost
 from senas.costs.complexity import Complexity, complexity, count_module, part_complexity, whole_network_complexity
 from senas.costs.measure import Measurement, measure
 from senas.costs.profile import Calibration, Device, LatencyProfile
-from senas.costs.profiling import measure_architectures, profile_space
+from senas.costs.profiling import measure_architectures, profile_space, session_drift
 from senas.errors import SenasError
 from senas.references import reference
 from senas.space_file import load_space, shipped_spaces
@@ -122,6 +122,11 @@ def test_a_measured_profile_predicts_and_round_trips(tiny, tmp_path):
     summed = sum(profile.entries[part.key].estimate_ms for part in arch.parts())
     assert found.latency_ms == pytest.approx(profile.calibration.scale * summed)
     assert found.upper_ms == pytest.approx(found.latency_ms * profile.calibration.bound)
+    anchors = {anchor.architecture.digest: anchor.measured for anchor in profile.anchors}
+    twice = {digest: replace(m, estimate_ms=2 * m.estimate_ms) for digest, m in anchors.items()}
+    assert len(anchors) == 5
+    assert session_drift(profile, anchors) == 1.0
+    assert session_drift(profile, twice) == 2.0
     measured = measure_architectures([arch], seconds=0.3)[arch.digest].estimate_ms
     assert 0.5 < measured / found.latency_ms < 2  # a sanity check of units; accuracy is validated in the profile
 

@@ -213,6 +213,7 @@ def test_a_run_tells_everything_from_its_folder(search, tiny):
     measured = measure_front(run, seconds=0.05)
     assert [t.digest for t in measured] == [t.digest for t in run.front()]
     assert all(t.measured_ms and t.measured_ms > 0 for t in measured)
+    assert len({t.drift for t in measured}) == 1 and (measured[0].drift or 0) > 0
 
 
 def test_a_report_that_is_no_accuracy_fails_the_trial(search):

@@ -233,14 +233,14 @@ def test_the_journal_tells_every_trial(tmp_path, tiny):
     journal.reported(1, 1, 0.5)
     journal.reported(1, 2, 0.6)
     journal.finished(1, 0.7, 2.0)
-    journal.measured(1, 1.25)
+    journal.measured(1, 1.25, 1.5)
     with pytest.raises(ValueError, match="not JSON compliant"):
         journal.reported(1, 3, float("nan"))
     journal.failed(2, "Traceback\n  no 'such' \"thing\"", 1.0)
     journal.stopped(3, 0.4, 1.5)
     expected = [
         Trial(number=1, architecture=archs[0], seed=1, cost=cost, status="finished", accuracy=0.7,
-              epochs=((1, 0.5), (2, 0.6)), seconds=2.0, measured_ms=1.25),
+              epochs=((1, 0.5), (2, 0.6)), seconds=2.0, measured_ms=1.25, drift=1.5),
         Trial(number=2, architecture=archs[1], seed=2, cost=cost, status="failed", seconds=1.0,
               failure="Traceback\n  no 'such' \"thing\""),
         Trial(number=3, architecture=archs[2], seed=3, cost=cost, status="stopped", accuracy=0.4, seconds=1.5),

@@ -87,7 +87,7 @@ class Validation:
 class Anchor:
     """A whole network measured among the entries, to tie later sessions to this one."""
 
-    digest: str
+    architecture: Architecture
     summed_ms: float
     measured: Measurement
 

@@ -78,7 +78,7 @@ def profile_space(
         calibration=Calibration(scale=scale, bound=max(1.0, float(held_out.max()) / scale)),
         validation=Validation(networks=len(held_out), mean_error=float(errors.mean()), worst_error=float(errors.max())),
         anchors=tuple(
-            Anchor(digest=arch.digest, summed_ms=summed[arch.digest], measured=measured[arch.digest])
+            Anchor(architecture=arch, summed_ms=summed[arch.digest], measured=measured[arch.digest])
             for arch in networks[:_ANCHORS]
         ),
         entries={part.key: measured[part.key] for part in space.parts},
@@ -90,6 +90,17 @@ def measure_architectures(
 ) -> dict[str, Measurement]:
     """Measure whole networks afresh on this CPU, interleaved; keyed by digest."""
     return measure(_whole(archs, batch), seconds=seconds, seed=seed)
+
+
+def session_drift(profile: LatencyProfile, measured: dict[str, Measurement]) -> float:
+    """How many times as long the anchor networks take now as when the profile was made; their median.
+
+    Args:
+        profile: with anchors.
+        measured: the anchors measured now, by digest, among others.
+    """
+    now_and_then = [(measured[a.architecture.digest].estimate_ms, a.measured.estimate_ms) for a in profile.anchors]
+    return float(np.median([now / then for now, then in now_and_then]))
 
 
 def _whole(archs: Sequence[Architecture], batch: int) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:

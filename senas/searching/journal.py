@@ -41,6 +41,7 @@ class _Reported:
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
     latency_ms: float
+    drift: float
 
 
 class Journal:
@@ -97,9 +98,9 @@ class Journal:
         """Record that a trial failed, and why."""
         self._append("failed", number, _Ended(failure=failure, seconds=seconds))
 
-    def measured(self, number: int, latency_ms: float) -> None:
-        """Record the latency of a trial's network, measured afresh."""
-        self._append("measured", number, _Measured(latency_ms=latency_ms))
+    def measured(self, number: int, latency_ms: float, drift: float) -> None:
+        """Record the latency of a trial's network, measured afresh, and how the machine has drifted since."""
+        self._append("measured", number, _Measured(latency_ms=latency_ms, drift=drift))
 
     def trials(self) -> list[Trial]:
         """Every trial as its events tell it, in order of starting; only events since the last call are read.
@@ -160,7 +161,8 @@ def _told(trial: Trial, kind: str, payload: object, where: str) -> Trial:
             report = from_plain(_Reported, payload, where)
             return replace(trial, epochs=(*trial.epochs, (report.epoch, report.accuracy)))
         case "measured":
-            return replace(trial, measured_ms=from_plain(_Measured, payload, where).latency_ms)
+            found = from_plain(_Measured, payload, where)
+            return replace(trial, measured_ms=found.latency_ms, drift=found.drift)
         case "finished" | "stopped" | "failed":
             end = from_plain(_Ended, payload, where)
             if (kind == "finished" and end.accuracy is None) or not 0 <= (end.accuracy or 0) <= 1:

@@ -283,6 +283,7 @@ def front_row(trial: Trial) -> dict[str, object]:
         "accuracy": trial.accuracy,
         **to_plain(trial.cost),
         "measured_ms": trial.measured_ms,
+        "drift": trial.drift,
         "se": trial.architecture.describe_se(),
         "cells": len(trial.architecture.cells),
         "architecture": to_plain(trial.architecture),

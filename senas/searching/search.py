@@ -6,7 +6,7 @@ from pathlib import Path
 
 from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost
 from senas.costs.profile import LatencyProfile
-from senas.costs.profiling import measure_architectures
+from senas.costs.profiling import measure_architectures, session_drift
 from senas.errors import OptionError
 from senas.parsing import from_plain, to_plain
 from senas.searching.loop import SearchProgress, drive
@@ -148,19 +148,22 @@ def resume(
 
 
 def measure_front(run: Run, *, seconds: float = 2.0) -> list[Trial]:
-    """Measure the networks of a run's front afresh on this machine and journal the result.
+    """Measure the networks of a run's front, and the profile's anchors among them, afresh on this machine.
 
     Returns:
-        The front; without a profile, or with one of another kind of device, nothing is measured.
+        The front, as journaled; without a profile, or with one of no CPU or no anchors, nothing is measured.
     """
     front = run.front()
     profile = run.profile()
-    if not front or profile is None or profile.device.kind != "cpu":
+    if not front or profile is None or profile.device.kind != "cpu" or not profile.anchors:
         return front
-    measured = measure_architectures([t.architecture for t in front], batch=profile.mode.batch, seconds=seconds)
+    networks = {arch.digest: arch for arch in (t.architecture for t in front)}
+    networks |= {anchor.architecture.digest: anchor.architecture for anchor in profile.anchors}
+    measured = measure_architectures(list(networks.values()), batch=profile.mode.batch, seconds=seconds)
+    drift = session_drift(profile, measured)
     journal = run.open_journal()
     for trial in front:
-        journal.measured(trial.number, measured[trial.digest].estimate_ms)
+        journal.measured(trial.number, measured[trial.digest].estimate_ms, drift)
     journal.close()
     return run.save_front()
 

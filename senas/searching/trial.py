@@ -25,6 +25,7 @@ class Trial:
         seconds: from start to end.
         failure: why it failed, a traceback where there is one.
         measured_ms: the latency of the network measured afresh after the search.
+        drift: how many times as long the profile's anchor networks took then as when the profile was made.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Trial:
     seconds: float | None = None
     failure: str | None = None
     measured_ms: float | None = None
+    drift: float | None = None
 
     @property
     def digest(self) -> str:
