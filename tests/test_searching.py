@@ -142,6 +142,19 @@ def session(space, strategy, concurrency, path, *, until) -> list[Trial]:
         journal.close()
 
 
+def test_an_interrupt_that_ray_lost_is_raised_again(tiny, tmp_path):
+    journal, engine = Journal(tmp_path / "j.sqlite", create=True), ProposalEngine(lambda _: True)
+    limits = Limits(trials=5, concurrency=1)
+    searcher = StrategySearcher(
+        engine=engine, journal=journal, cost_of=lambda arch: cost_of(arch, None), limits=limits, seed=0
+    )
+    searcher.interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        searcher.suggest("a")
+    assert journal.trials() == []
+    journal.close()
+
+
 def test_a_journal_of_another_strategy_is_not_gone_on_with(tiny, tmp_path):
     session(tiny, "random", 1, tmp_path / "j.sqlite", until=5)
     with pytest.raises(SenasError, match=r"trial 1: found architecture \w{16}, the strategy proposes \w{16}"):

@@ -64,6 +64,7 @@ class StrategySearcher(Searcher):
     Attributes:
         end_reason: why no more trials start: `trials` are all there, `time` is up, the `strategy` has no more to
             propose, is `exhausted` (what it proposes is infeasible or known), or nothing but `failures` came.
+        interrupted: set from outside, makes the next `suggest` raise `KeyboardInterrupt`.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class StrategySearcher(Searcher):
         self._succeeded = 0
         self._deadline: float | None = None
         self.end_reason: EndReason = ""
+        self.interrupted = False
 
     def replay(self) -> None:
         """Ask and tell the strategy again what the journal says it was asked and told, in the same order.
@@ -127,6 +129,8 @@ class StrategySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The configuration of the next trial; `None` for not now, `FINISHED` for no more."""
+        if self.interrupted:
+            raise KeyboardInterrupt
         if not self.end_reason and len(self._live) >= self._limits.concurrency:
             return None
         proposal = self._next()

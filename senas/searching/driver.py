@@ -40,7 +40,7 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
         time_attr="epoch", metric="accuracy", mode="max", max_t=10 * MAX_EPOCH, grace_period=2, reduction_factor=3
     )
     scheduler = asha if options.early_stopping else None
-    with _ray(options, address), _terminated_as_interrupted(), _scratch_folder() as scratch:
+    with _ray(options, address), _interruptible(searcher), _scratch_folder() as scratch:
         _check_resources(options)
         tuner = tune.Tuner(
             tune.with_resources(
@@ -97,20 +97,26 @@ def _check_resources(options: SearchOptions) -> None:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end a search like Ctrl-C does; Ray would end the process at once."""
+def _interruptible(searcher: StrategySearcher) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a search, whatever Ray is doing.
+
+    Ray would end the process at once on SIGTERM, and an exception raised inside one of its finalizers is lost: so the
+    searcher is told as well, and raises it again when it is next asked.
+    """
 
     def interrupt(_signal: int, _frame: object) -> None:
+        searcher.interrupted = True
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
