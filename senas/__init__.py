@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 from senas.version import __version__
 
 if TYPE_CHECKING:
-    from senas.architecture import Architecture, Cell, Head, Input, SEConfig, Stem
+    from senas.architecture import Architecture, Input
+    from senas.cells.cell import Cell
     from senas.costs.budget import Budget, Cost, cost_of
     from senas.costs.complexity import complexity
     from senas.costs.profile import LatencyProfile
     from senas.costs.profiling import profile_space
     from senas.errors import SenasError
     from senas.graph import architecture_graph
+    from senas.layers.heads import Head
+    from senas.layers.stems import Stem
     from senas.nn.network import build_network
     from senas.nn.weights import load_network
     from senas.references import reference
     from senas.retraining import retrain
+    from senas.se import SEConfig
     from senas.searching.run import Run
     from senas.searching.search import resume, search
     from senas.searching.trial import Trial
@@ -34,19 +38,19 @@ if TYPE_CHECKING:
 _HOME = {
     "Architecture": "architecture",
     "Budget": "costs.budget",
-    "Cell": "architecture",
+    "Cell": "cells.cell",
     "Cost": "costs.budget",
     "Dataset": "training.data",
-    "Head": "architecture",
+    "Head": "layers.heads",
     "Input": "architecture",
     "LatencyProfile": "costs.profile",
     "Recipe": "training.loop",
     "Run": "searching.run",
-    "SEConfig": "architecture",
+    "SEConfig": "se",
     "SearchSpace": "space",
     "SenasError": "errors",
     "Split": "training.data",
-    "Stem": "architecture",
+    "Stem": "layers.stems",
     "TrainingEvaluator": "training.evaluator",
     "Trial": "searching.trial",
     "architecture_graph": "graph",

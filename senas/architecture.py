@@ -4,67 +4,20 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import groupby
 from pathlib import Path
-from typing import Literal, get_args
 
-from senas.errors import ArchitectureError, one_of
+from senas.cells import Cell
+from senas.errors import ArchitectureError
+from senas.layers.heads import Head
+from senas.layers.layout import Operation, Shape
+from senas.layers.stems import Stem
 from senas.parsing import canonical, digest_of, from_plain, read_json, to_plain, write_json
-
-Squeeze = Literal["avg", "max", "none"]
-Excitation = Literal["sigmoid", "hardsigmoid", "tanh", "relu"]
-Integration = Literal["standard", "pre", "post", "identity", "inner"]
 
 MAX_CHANNELS = 8_192
 MAX_SIZE = 4_096
 MAX_CELLS = 4_096
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SEConfig:
-    """The atomic choice of every cell: how its Squeeze-and-Excitation block looks. "No SE" is `None`.
-
-    Attributes:
-        reduction: r of Hu et al. 2018, section 3.2: the hidden layer has channels // r units.
-        squeeze: how each channel becomes one number; `none` skips the pooling (Hu et al. 2018, section 7.1, NoSqueeze).
-        excitation: the gate's activation (section 6.3; `hardsigmoid` as in MobileNetV3, Howard et al. 2019).
-        integration: where in the cell the block sits (section 6.5, figure 5): `standard` after the branch's last batch
-            norm, `pre` before the branch, `post` after the addition and its ReLU, `identity` on the skip path,
-            `inner` right after the (first) 3x3 convolution with its batch norm and ReLU, the paper's SE_3x3.
-        bias: whether the two layers have biases (the paper's ablations go without).
-    """
-
-    reduction: int
-    squeeze: Squeeze = "avg"
-    excitation: Excitation = "sigmoid"
-    integration: Integration = "standard"
-    bias: bool = True
-
-    def __post_init__(self) -> None:
-        if isinstance(self.reduction, bool) or not isinstance(self.reduction, int) or self.reduction < 1:
-            raise ArchitectureError(f"SE reduction: found {self.reduction!r}, expected a whole number of at least 1")
-        for name, literal in (("squeeze", Squeeze), ("excitation", Excitation), ("integration", Integration)):
-            value = getattr(self, name)
-            if value not in get_args(literal):
-                raise ArchitectureError(f"SE {name}: {one_of(str(value), get_args(literal))}")
-
-    def hidden(self, channels: int) -> int:
-        """Units of the hidden layer for a block on `channels` channels, rounded down as the authors' models do.
-
-        Raises:
-            ArchitectureError: the reduction is larger than the channels.
-        """
-        if self.reduction > channels:
-            raise ArchitectureError(f"SE reduction: found {self.reduction}, allowed: at most its {channels} channels")
-        return channels // self.reduction
-
-    def __str__(self) -> str:
-        parts = [f"r{self.reduction}"]
-        parts += [value for value in (self.integration, self.squeeze, self.excitation) if value not in _USUAL]
-        return "/".join(parts if self.bias else [*parts, "nobias"])
-
-
-_USUAL = ("standard", "avg", "sigmoid")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,77 +31,10 @@ class Input:
         _check_range("input channels", self.channels, MAX_CHANNELS)
         _check_range("input size", self.size, MAX_SIZE)
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stem:
-    """The first layers. `conv3x3`: 3x3 convolution, batch norm, ReLU, at full resolution (ResNet for CIFAR)."""
-
-    kind: Literal["conv3x3"] = "conv3x3"
-    channels: int
-
-    def __post_init__(self) -> None:
-        _check_range("stem channels", self.channels, MAX_CHANNELS)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
-    """One block of the network, the place where one SE choice is made.
-
-    Attributes:
-        kind: a key of `CELL_KINDS`.
-        stage: numbered as the paper does: conv2_x is stage 2.
-        channels: output channels.
-        stride: of the first convolution.
-        se: the SE block, or `None` for no SE.
-    """
-
-    kind: str = "basic"
-    stage: int
-    channels: int
-    stride: int = 1
-    se: SEConfig | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind not in CELL_KINDS:
-            raise ArchitectureError(f"cell kind: {one_of(str(self.kind), CELL_KINDS)}")
-        _check_range("stage", self.stage, 99)
-        _check_range("cell channels", self.channels, MAX_CHANNELS)
-        _check_range("cell stride", self.stride, 4)
-        if self.se is not None and self.se.integration not in CELL_KINDS[self.kind].integrations:
-            raise ArchitectureError(
-                f"SE integration of a {self.kind} cell: "
-                + one_of(self.se.integration, CELL_KINDS[self.kind].integrations)
-            )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CellKind:
-    """What a description has to know of a kind of cell.
-
-    Attributes:
-        integrations: where such a cell can host an SE block.
-        narrows: whether it can have fewer output than input channels.
-    """
-
-    integrations: frozenset[str]
-    narrows: bool
-
-
-CELL_KINDS: dict[str, CellKind] = {
-    # Two 3x3 convolutions and a parameter-free shortcut that pads with zeros (option A of He et al. 2016, section 4.2).
-    "basic": CellKind(integrations=frozenset(get_args(Integration)), narrows=False),
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
-    """The last layers. `linear`: global average pooling and one linear layer to the class logits."""
-
-    kind: Literal["linear"] = "linear"
-    classes: int
-
-    def __post_init__(self) -> None:
-        _check_range("classes", self.classes, MAX_CHANNELS)
+    @property
+    def shape(self) -> Shape:
+        """What flows into the stem."""
+        return Shape(self.channels, self.size)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,49 +43,25 @@ class Part:
 
     Attributes:
         layer: the stem, a cell, or the head.
-        channels: channels flowing in.
-        size: height = width flowing in.
+        inflow: what flows in.
     """
 
     layer: Stem | Cell | Head
-    channels: int
-    size: int
+    inflow: Shape
 
     @property
-    def out_channels(self) -> int:
-        """Channels flowing out (class logits for the head)."""
-        return self.layer.classes if isinstance(self.layer, Head) else self.layer.channels
+    def layout(self) -> Operation:
+        """The operations of the layer."""
+        return self.layer.layout(self.inflow)
 
     @property
-    def out_size(self) -> int:
-        """Height = width flowing out (1 for the head)."""
-        if isinstance(self.layer, Head):
-            return 1
-        if isinstance(self.layer, Stem):
-            return self.size
-        return -(-self.size // self.layer.stride)  # a 3x3 convolution with padding 1 rounds up
+    def outflow(self) -> Shape:
+        """What flows out; (classes, 1) for the head.
 
-    def check(self) -> None:
-        """Raise `ArchitectureError` where the layer cannot take what flows in."""
-        if not isinstance(self.layer, Cell):
-            return
-        if self.layer.channels < self.channels and not CELL_KINDS[self.layer.kind].narrows:
-            raise ArchitectureError(
-                f"stage {self.layer.stage}: a {self.layer.kind} cell of {self.layer.channels} channels "
-                f"cannot follow {self.channels} channels, allowed: at least {self.channels}"
-            )
-        if self.layer.se is not None:
-            try:
-                self.layer.se.hidden(self.se_channels)
-            except ArchitectureError as error:
-                raise ArchitectureError(f"stage {self.layer.stage}: {error}") from None
-
-    @property
-    def se_channels(self) -> int:
-        """Channels that the cell's SE block recalibrates: what flows in for `pre`, else what flows out."""
-        if isinstance(self.layer, Cell) and self.layer.se is not None and self.layer.se.integration == "pre":
-            return self.channels
-        return self.out_channels
+        Raises:
+            ArchitectureError: the layer cannot take what flows in, or has no place for its SE block.
+        """
+        return _outflow(self)
 
     @property
     def key(self) -> str:
@@ -207,13 +69,16 @@ class Part:
 
         Such as `cell(channels=32, stride=2, se=(reduction=4)) on 16x32x32`; fields at their default are left out.
         """
-        fields = {name: value for name, value in canonical(self.layer).items() if name != "stage"}
-        return f"{self.name}{_words(fields)} on {self.channels}x{self.size}x{self.size}"
+        fields = canonical(self.layer)
+        fields.pop("stage", None)
+        if "se" in fields:
+            fields["se"] = fields.pop("se")  # last, where the eye looks for it
+        return f"{self.role}{_words(fields)} on {self.inflow.channels}x{self.inflow.size}x{self.inflow.size}"
 
     @property
-    def name(self) -> str:
+    def role(self) -> str:
         """`stem`, `cell` or `head`."""
-        return type(self.layer).__name__.lower()
+        return next(family.__name__.lower() for family in (Stem, Cell, Head) if isinstance(self.layer, family))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,15 +107,15 @@ class Architecture:
         if stages != sorted(stages):
             raise ArchitectureError(f"cells: stages must not go back, found {stages}")
         for part in self.parts():
-            part.check()
+            part.outflow  # noqa: B018  # raises where a layer does not fit
 
     def parts(self) -> Iterator[Part]:
-        """Yield stem, cells and head in order, each with the channels and size flowing into it."""
-        channels, size = self.input.channels, self.input.size
+        """Yield stem, cells and head in order, each with what flows into it."""
+        flow = self.input.shape
         for layer in (self.stem, *self.cells, self.head):
-            part = Part(layer=layer, channels=channels, size=size)
+            part = Part(layer=layer, inflow=flow)
             yield part
-            channels, size = part.out_channels, part.out_size
+            flow = part.outflow
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -271,9 +136,13 @@ class Architecture:
         return dataclasses.replace(self, cells=tuple(dataclasses.replace(cell, se=None) for cell in self.cells))
 
     def describe_se(self) -> str:
-        """Where SE sits, one group per stage: `2[r4 -] 3[r8/pre - -] 4[- -]`; `-` is a cell without SE."""
-        stages = (" ".join(str(cell.se) if cell.se else "-" for cell in self.stage(stage)) for stage in self.stages)
-        return " ".join(f"{number}[{cells}]" for number, cells in zip(self.stages, stages, strict=True))
+        """Where SE sits, one group per stage: `2[r4 -] 3[r8/pre - -] 4[6x r8]`; `-` is a cell without SE."""
+
+        def words(number: int) -> str:
+            runs = [(text, len(list(run))) for text, run in groupby(str(cell.se or "-") for cell in self.stage(number))]
+            return " ".join(f"{count}x {text}" if count > 3 else " ".join([text] * count) for text, count in runs)
+
+        return " ".join(f"{number}[{words(number)}]" for number in self.stages)
 
     def to_json(self) -> str:
         """The architecture as one JSON text; `from_json` reads it back."""
@@ -304,6 +173,18 @@ class Architecture:
             SenasError: the file is missing or does not hold an architecture.
         """
         return read_json(Path(path), cls)
+
+
+@lru_cache(maxsize=65_536)
+def _outflow(part: Part) -> Shape:
+    layer = part.layer
+    try:
+        if isinstance(layer, Cell):
+            layer.check_place(part.inflow)
+        return part.layout.shape(part.inflow)
+    except ArchitectureError as error:
+        where = f"stage {layer.stage}: {layer.kind} cell" if isinstance(layer, Cell) else part.role
+        raise ArchitectureError(f"{where}: {error}") from None
 
 
 def _words(value: object) -> str:

@@ -7,9 +7,9 @@ import torch
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.passes.shape_prop import ShapeProp
-from torch.nn import functional as F
 
 from senas.architecture import Architecture
+from senas.nn import modules
 from senas.nn.network import build_network
 from senas.nn.se import SqueezeExcite
 
@@ -18,14 +18,30 @@ _MODULES: dict[type[nn.Module], str] = {
     nn.BatchNorm2d: "batch_norm",
     nn.Linear: "linear",
     nn.ReLU: "relu",
+    nn.Hardswish: "hardswish",
+    nn.SiLU: "silu",
     nn.Sigmoid: "sigmoid",
     nn.Hardsigmoid: "hardsigmoid",
     nn.Tanh: "tanh",
-    nn.AdaptiveAvgPool2d: "avg_pool",
-    nn.AdaptiveMaxPool2d: "max_pool",
+    nn.AdaptiveAvgPool2d: "global_avg_pool",
+    nn.AdaptiveMaxPool2d: "global_max_pool",
+    nn.AvgPool2d: "avg_pool",
+    nn.MaxPool2d: "max_pool",
     nn.Flatten: "flatten",
+    nn.Dropout: "dropout",
+    nn.ChannelShuffle: "shuffle",
+    modules.Subsample: "subsample",
+    modules.PadChannels: "pad_channels",
+    modules.Scale: "scale",
 }
-_FUNCTIONS = {operator.add: "add", operator.mul: "mul", operator.getitem: "slice", F.pad: "pad"}
+_FUNCTIONS = {operator.add: "add", operator.mul: "mul", operator.getitem: "slice", torch.cat: "concat"}
+
+
+class _Tracer(fx.Tracer):
+    """Takes each module of `_MODULES` as one operation."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002  # fx's signature
+        return type(m) in _MODULES
 
 
 def architecture_graph(arch: Architecture) -> nx.DiGraph:
@@ -39,7 +55,7 @@ def architecture_graph(arch: Architecture) -> nx.DiGraph:
     """
     with FakeTensorMode(allow_non_fake_inputs=False) as mode:
         network = build_network(arch).eval()
-        traced = fx.symbolic_trace(network)
+        traced = fx.GraphModule(network, _Tracer().trace(network))
         image = mode.from_tensor(torch.empty(1, arch.input.channels, arch.input.size, arch.input.size))
         ShapeProp(traced, fake_mode=mode).propagate(image)
     modules: dict[str, nn.Module] = dict(network.named_modules())

@@ -12,11 +12,32 @@ import os
 import types
 import typing
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, cast
+from typing import Any, ClassVar, Literal, TypeVar, Union, cast
 
 from senas.errors import ParseError, one_of
 
 T = TypeVar("T")
+
+
+class Family:
+    """A data class that comes in several kinds, told apart in plain data by the key `kind`.
+
+    Attributes:
+        kind: of a member of the family.
+        kinds: every kind of the family by name; the base class of a family sets it to its own dictionary.
+        usual_kind: the kind that plain data may leave out.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type]]
+    usual_kind: ClassVar[str]
+
+    @classmethod
+    def register(cls, *members: type) -> None:
+        """Make members of the family known under their `kind`."""
+        for member in members:
+            cls.kinds[member.kind] = member
 
 
 def from_plain(kind: type[T], data: object, where: str) -> T:
@@ -37,7 +58,8 @@ def from_plain(kind: type[T], data: object, where: str) -> T:
 def to_plain(value: object) -> Any:
     """Turn data classes, tuples and dictionaries of scalars into what `json.dump` accepts."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        kind = {"kind": value.kind} if isinstance(value, Family) else {}
+        return kind | {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, (tuple, list)):
         return [to_plain(item) for item in value]
     if isinstance(value, dict):
@@ -46,14 +68,15 @@ def to_plain(value: object) -> Any:
 
 
 def canonical(value: object) -> Any:
-    """Like `to_plain`, but without fields that hold their default.
+    """Like `to_plain`, but without fields that hold their default and without the usual kind of a family.
 
     The form that digests are made of: a data class can grow a field with a default, and what does not use it keeps its
     digest.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {field.name: canonical(item) for field, item in pairs if _is_required(field) or item != field.default}
+        kept = {field.name: canonical(item) for field, item in pairs if _is_required(field) or item != field.default}
+        return {"kind": value.kind} | kept if isinstance(value, Family) and value.kind != value.usual_kind else kept
     if isinstance(value, (tuple, list)):
         return [canonical(item) for item in value]
     if isinstance(value, dict):
@@ -146,6 +169,8 @@ def _convert_scalar(kind: type, data: object, where: str) -> object:
 
 def _convert_dataclass(kind: Any, data: object, where: str) -> object:
     table = _table(data, where)
+    if issubclass(kind, Family):
+        kind, table = _pick_kind(kind, table, where)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in table:
         if key not in fields:
@@ -156,6 +181,14 @@ def _convert_dataclass(kind: Any, data: object, where: str) -> object:
     hints = typing.get_type_hints(kind)
     values = {key: _convert(hints[key], item, f"{where}: {key}") for key, item in table.items()}
     return kind(**values)
+
+
+def _pick_kind(family: type[Family], table: dict[str, object], where: str) -> tuple[type, dict[str, object]]:
+    """The member of the family that a table describes, and the rest of the table."""
+    name = table.get("kind", family.usual_kind)
+    if not isinstance(name, str) or name not in family.kinds:
+        raise ParseError(f"{where}: kind: {one_of(str(name), family.kinds)}")
+    return family.kinds[name], {key: item for key, item in table.items() if key != "kind"}
 
 
 def _is_required(field: "dataclasses.Field[Any]") -> bool:

@@ -2,16 +2,22 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from senas.architecture import Architecture, Cell, Head, Input, Part, SEConfig, Stem
-from senas.errors import SpaceError
+from senas.architecture import Architecture, Input, Part
+from senas.cells import Cell
+from senas.errors import ArchitectureError, SpaceError
+from senas.layers.heads import Head
+from senas.layers.layout import Shape
+from senas.layers.stems import Stem
 from senas.parsing import digest_of
+from senas.se import SEConfig
 
+Layer = TypeVar("Layer", Cell, Stem)
 Option = int | SEConfig | None
 Sample = Mapping[str, Option]
 
@@ -61,16 +67,19 @@ class StageSpace:
 
     def cell(self, index: int, width: int | None, se: SEConfig | None) -> Cell:
         """The cell at an index of the stage; beyond the backbone's cells its last one again, at stride 1."""
-        cell = self.cells[index] if index < len(self.cells) else replace(self.cells[-1], stride=1)
-        return replace(cell, channels=cell.channels if width is None else width, se=se)
+        cell = self.cells[min(index, len(self.cells) - 1)]
+        if index >= len(self.cells):
+            cell = _vary(cell, stride=1)
+        if width is not None:
+            cell = _vary(cell, channels=width)
+        return replace(cell, se=se)
 
-    def parts(self, channels: int, size: int, width: int | None, depth: int, se: SEConfig | None) -> tuple[Part, ...]:
-        """The stage's cells, all with the same SE choice, where (channels, size) flows in."""
+    def parts(self, inflow: Shape, width: int | None, depth: int, se: SEConfig | None) -> tuple[Part, ...]:
+        """The stage's cells, all with the same SE choice, where `inflow` flows in."""
         parts: list[Part] = []
         for index in range(depth):
-            part = Part(layer=self.cell(index, width, se), channels=channels, size=size)
-            parts.append(part)
-            channels, size = part.out_channels, part.out_size
+            parts.append(Part(layer=self.cell(index, width, se), inflow=inflow))
+            inflow = parts[-1].outflow
         return tuple(parts)
 
     def se_label(self, index: int) -> str:
@@ -94,7 +103,7 @@ class SearchSpace:
         backbone: the reference architecture that it varies.
         input: what flows in.
         stem: the first layers; their channels are a choice among `stem_widths`.
-        stem_widths: channels of the stem.
+        stem_widths: channels of the stem; `None` keeps the backbone's.
         stages: what varies, stage by stage.
         head: the last layers.
 
@@ -106,18 +115,18 @@ class SearchSpace:
     backbone: str
     input: Input
     stem: Stem
-    stem_widths: tuple[int, ...]
+    stem_widths: tuple[int | None, ...]
     stages: tuple[StageSpace, ...]
     head: Head
 
     def __post_init__(self) -> None:
         if not self.stages or not self.stem_widths:
             raise SpaceError(f"space {self.name}: found no stages or no stem widths, expected at least one")
-        for part in self.parts:
-            try:
-                part.check()
-            except ValueError as error:
-                raise SpaceError(f"space {self.name}: {error}") from None
+        try:
+            for part in self.parts:
+                part.outflow  # noqa: B018  # raises where a layer does not fit
+        except ArchitectureError as error:
+            raise SpaceError(f"space {self.name}: {error}") from None
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
@@ -163,15 +172,17 @@ class SearchSpace:
 
         cells: list[Cell] = []
         for stage in self.stages:
-            depth = _whole(pick(f"depth.stage{stage.number}", stage.depths))
+            depth = pick(f"depth.stage{stage.number}", stage.depths)
             width = pick(f"width.stage{stage.number}", stage.widths)
+            assert isinstance(depth, int)
             assert width is None or isinstance(width, int)
             for index in range(depth):
                 se = pick(stage.se_label(index), stage.se)
                 assert se is None or isinstance(se, SEConfig)
                 cells.append(stage.cell(index, width, se))
-        stem = replace(self.stem, channels=_whole(pick("width.stem", self.stem_widths)))
-        return Architecture(input=self.input, stem=stem, cells=tuple(cells), head=self.head)
+        width = pick("width.stem", self.stem_widths)
+        assert width is None or isinstance(width, int)
+        return Architecture(input=self.input, stem=self.stem_of(width), cells=tuple(cells), head=self.head)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Option]:
         """Draw every choice independently and uniformly."""
@@ -181,20 +192,35 @@ class SearchSpace:
         """The architecture of a uniform sample."""
         return self.architecture(self.sample(rng))
 
+    def stem_of(self, width: int | None) -> Stem:
+        """The stem at one of `stem_widths`."""
+        return self.stem if width is None else _vary(self.stem, channels=width)
+
+    @cached_property
+    def stems(self) -> tuple[Part, ...]:
+        """The stem at each of `stem_widths`."""
+        return tuple(Part(layer=self.stem_of(width), inflow=self.input.shape) for width in self.stem_widths)
+
+    @cached_property
+    def flows(self) -> tuple[tuple[Shape, ...], ...]:
+        """The distinct shapes that can flow into each stage and, last, into the head."""
+        reached = [dict.fromkeys(stem.outflow for stem in self.stems)]
+        for stage in self.stages:
+            onward: dict[Shape, None] = {}
+            for inflow, width in itertools.product(reached[-1], stage.widths):
+                parts = stage.parts(inflow, width, max(stage.depths), None)
+                onward |= dict.fromkeys(parts[depth - 1].outflow for depth in stage.depths)
+            reached.append(onward)
+        return tuple(map(tuple, reached))
+
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Every distinct part that some architecture of the space contains, in the order of the network."""
-        stems = self._stems()
-        found = dict.fromkeys(stems)
-        flows = {(part.out_channels, part.out_size) for part in stems}
-        for stage in self.stages:
-            onward: set[tuple[int, int]] = set()
-            for (channels, size), width, se in itertools.product(sorted(flows), stage.widths, stage.se):
-                parts = stage.parts(channels, size, width, max(stage.depths), se)
-                found.update(dict.fromkeys(parts))
-                onward.update((parts[depth - 1].out_channels, parts[depth - 1].out_size) for depth in stage.depths)
-            flows = onward
-        found.update(dict.fromkeys(self._head(channels, size) for channels, size in sorted(flows)))
+        found = dict.fromkeys(self.stems)
+        for stage, inflows in zip(self.stages, self.flows[:-1], strict=True):
+            for inflow, width, se in itertools.product(inflows, stage.widths, stage.se):
+                found |= dict.fromkeys(stage.parts(inflow, width, max(stage.depths), se))
+        found |= dict.fromkeys(Part(layer=self.head, inflow=inflow) for inflow in self.flows[-1])
         return tuple(found)
 
     def extreme(self, cost: Callable[[Part], float], *, largest: bool = False) -> Architecture:
@@ -211,40 +237,42 @@ class SearchSpace:
         def total(parts: Sequence[Part]) -> float:
             return (-1.0 if largest else 1.0) * sum(map(cost, parts))
 
-        best: dict[tuple[int, int], tuple[Part, ...]] = {}  # (channels, size) flowing out -> cheapest parts so far
+        best: dict[Shape, tuple[Part, ...]] = {}  # what flows out -> the cheapest parts so far
 
         def keep(parts: tuple[Part, ...]) -> None:
-            flow = parts[-1].out_channels, parts[-1].out_size
+            flow = parts[-1].outflow
             if flow not in best or total(parts) < total(best[flow]):
                 best[flow] = parts
 
-        for stem in self._stems():
+        for stem in self.stems:
             keep((stem,))
         for stage in self.stages:
             reached, best = best, {}
-            for so_far, width, depth in itertools.product(reached.values(), stage.widths, stage.depths):
-                flow = so_far[-1].out_channels, so_far[-1].out_size
-                rows = [stage.parts(*flow, width, depth, se) for se in stage.se]
+            for (inflow, so_far), width, depth in itertools.product(reached.items(), stage.widths, stage.depths):
+                rows = [stage.parts(inflow, width, depth, se) for se in stage.se]
                 if stage.se_per == "stage":
                     keep(so_far + min(rows, key=total))
                 else:
-                    keep(
-                        so_far
-                        + tuple(min(column, key=lambda part: total([part])) for column in zip(*rows, strict=True))
-                    )
-        whole = min(((*parts, self._head(*flow)) for flow, parts in best.items()), key=total)
-        stem, cells = whole[0].layer, tuple(part.layer for part in whole if isinstance(part.layer, Cell))
-        assert isinstance(stem, Stem)
-        return Architecture(input=self.input, stem=stem, cells=cells, head=self.head)
-
-    def _stems(self) -> list[Part]:
-        layers = (replace(self.stem, channels=width) for width in self.stem_widths)
-        return [Part(layer=layer, channels=self.input.channels, size=self.input.size) for layer in layers]
-
-    def _head(self, channels: int, size: int) -> Part:
-        return Part(layer=self.head, channels=channels, size=size)
+                    columns = zip(*rows, strict=True)
+                    keep(so_far + tuple(min(column, key=lambda part: total([part])) for column in columns))
+        heads = {flow: Part(layer=self.head, inflow=flow) for flow in best}
+        stem, *cells = min(best.values(), key=lambda parts: total((*parts, heads[parts[-1].outflow])))
+        assert isinstance(stem.layer, Stem)
+        return Architecture(
+            input=self.input,
+            stem=stem.layer,
+            cells=tuple(part.layer for part in cells if isinstance(part.layer, Cell)),
+            head=self.head,
+        )
 
 
-def _whole(option: Option) -> int:
-    assert isinstance(option, int)
-    return option
+def _vary(layer: Layer, **values: int) -> Layer:
+    """The layer with another number of channels or another stride.
+
+    Raises:
+        SpaceError: the layer has no such number.
+    """
+    for name in values.keys() - {field.name for field in fields(layer)}:
+        where = f"stage {layer.stage}: a {layer.kind} cell" if isinstance(layer, Cell) else f"the {layer.kind} stem"
+        raise SpaceError(f"{where} has no {name} to vary")
+    return replace(layer, **values)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from senas.architecture import MAX_CHANNELS, Excitation, Input, Integration, SEConfig, Squeeze
+from senas.architecture import MAX_CHANNELS, Input
 from senas.errors import SenasError, SpaceError, one_of
 from senas.parsing import from_plain, os_reason
 from senas.references import reference
 from senas.resources import shipped_folder
+from senas.se import Excitation, Integration, SEConfig, Squeeze
 from senas.space import SearchSpace, StageSpace
 
 T = TypeVar("T")
@@ -144,7 +145,7 @@ def _space(table: _SpaceTable, where: str) -> SearchSpace:
         backbone=table.backbone,
         input=table.input,
         stem=backbone.stem,
-        stem_widths=_options("width.stem", (backbone.stem.channels,) if table.width.stem is None else table.width.stem),
+        stem_widths=(None,) if table.width.stem is None else _options("width.stem", table.width.stem),
         stages=tuple(stages),
         head=backbone.head,
     )

@@ -49,7 +49,7 @@ def tiny(tmp_path) -> SearchSpace:
 
 def formula_ms(part: Part) -> float:
     """A made-up latency: 1 microsecond per output element, 50 more for an SE block."""
-    return 1e-3 * (part.out_channels * part.out_size**2 + 50 * (getattr(part.layer, "se", None) is not None))
+    return 1e-3 * (part.outflow.channels * part.outflow.size**2 + 50 * (getattr(part.layer, "se", None) is not None))
 
 
 def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:

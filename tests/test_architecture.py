@@ -6,9 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from senas.architecture import Architecture, Cell, Head, Input, SEConfig, Stem
+from senas.architecture import Architecture, Input
+from senas.cells import Basic
 from senas.errors import SenasError
+from senas.layers.heads import LinearHead
+from senas.layers.stems import ConvStem
 from senas.references import reference
+from senas.se import SEConfig
 from senas.space_file import load_space, shipped_spaces
 
 
@@ -36,7 +40,7 @@ def test_the_digest_is_the_same_in_every_process():
 
 def test_shapes_flow_through_resnet20():
     parts = list(reference("resnet20").parts())
-    assert [(part.channels, part.size) for part in parts] == [
+    assert [part.inflow for part in parts] == [
         (3, 32),
         *[(16, 32)] * 4,
         *[(32, 16)] * 3,
@@ -46,7 +50,7 @@ def test_shapes_flow_through_resnet20():
 
 def test_an_odd_size_is_rounded_up():
     parts = list(reference("resnet20", input_size=7).parts())
-    assert [part.size for part in parts][-1] == 2  # 7 -> ceil(7 / 2) = 4 -> 2
+    assert [part.inflow.size for part in parts][-1] == 2  # 7 -> ceil(7 / 2) = 4 -> 2
 
 
 def test_names_of_parts_are_unique():
@@ -70,29 +74,32 @@ def test_se_stages_choose_where_the_reference_recalibrates():
             lambda: SEConfig(reduction=4, integration="standart"),  # type: ignore[arg-type]
             "SE integration: found 'standart', did you mean 'standard'? allowed: identity, inner, post, pre, standard",
         ),
-        (lambda: Cell(kind="basik", stage=2, channels=8), "cell kind: found 'basik', did you mean 'basic'?"),
+        (
+            lambda: Architecture.from_json(reference("resnet20").to_json().replace('"basic"', '"basik"')),
+            "cells[0]: kind: found 'basik', did you mean 'basic'?",
+        ),
         (lambda: Input(channels=3, size=0), "input size: found 0, allowed: 1 to 4096"),
         (
             lambda: reference("resnet20", se=SEConfig(reduction=17)),
-            "stage 2: SE reduction: found 17, allowed: at most its 16 channels",
+            "stage 2: basic cell: SE reduction: found 17, allowed: at most its 16 channels",
         ),
         (lambda: reference("resnet21"), "reference architecture: found 'resnet21', did you mean 'resnet20'?"),
         (lambda: reference("resnet20", se_stages=(5,)), "se_stages of resnet20: found 5, allowed: 2, 3, 4"),
         (
             lambda: Architecture(
                 input=Input(channels=1, size=8),
-                stem=Stem(channels=16),
-                cells=(Cell(stage=2, channels=8),),
-                head=Head(classes=2),
+                stem=ConvStem(channels=16),
+                cells=(Basic(stage=2, channels=8),),
+                head=LinearHead(classes=2),
             ),
-            "stage 2: a basic cell of 8 channels cannot follow 16 channels, allowed: at least 16",
+            "stage 2: basic cell: a shortcut that pads with zeros: found 8 channels after 16, allowed: at least 16",
         ),
         (
             lambda: Architecture(
                 input=Input(channels=1, size=8),
-                stem=Stem(channels=4),
-                cells=(Cell(stage=3, channels=8), Cell(stage=2, channels=8)),
-                head=Head(classes=2),
+                stem=ConvStem(channels=4),
+                cells=(Basic(stage=3, channels=8), Basic(stage=2, channels=8)),
+                head=LinearHead(classes=2),
             ),
             "cells: stages must not go back, found [3, 2]",
         ),
@@ -115,8 +122,10 @@ def test_what_cannot_be_built_is_refused_in_one_line(make, message):
 def test_a_cell_before_its_se_reduces_what_flows_in():
     # `pre` sits on the 8 channels flowing in, so r = 9 is too large there but not on the 16 flowing out.
     def arch(integration):
-        cells = (Cell(stage=2, channels=16, se=SEConfig(reduction=9, integration=integration)),)
-        return Architecture(input=Input(channels=1, size=8), stem=Stem(channels=8), cells=cells, head=Head(classes=2))
+        cells = (Basic(stage=2, channels=16, se=SEConfig(reduction=9, integration=integration)),)
+        return Architecture(
+            input=Input(channels=1, size=8), stem=ConvStem(channels=8), cells=cells, head=LinearHead(classes=2)
+        )
 
     assert arch("standard")
     with pytest.raises(SenasError, match="at most its 8 channels"):

@@ -177,7 +177,7 @@ def test_profile_writes_where_it_is_told(cli, tiny_file, tmp_path):
 
 
 def test_retraining_goes_on_where_it_was_interrupted(tiny, tmp_path):
-    arch, recipe = tiny.extreme(lambda part: part.out_channels), Recipe(epochs=4)
+    arch, recipe = tiny.extreme(lambda part: part.outflow.channels), Recipe(epochs=4)
     data = load_data("digits", arch.input)
     whole = retrain(arch, data=data, recipe=recipe, out=tmp_path / "whole")
 

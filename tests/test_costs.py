@@ -9,23 +9,27 @@ import torch
 from conftest import formula_ms, formula_profile
 from torch import nn
 
-from senas.architecture import Architecture, Cell, Head, Input, SEConfig, Stem
+from senas.architecture import Architecture, Input
+from senas.cells import Basic
 from senas.costs.budget import Budget, Cost, check_possible, cost_of, show_cost
 from senas.costs.complexity import Complexity, complexity, count_module, part_complexity, whole_network_complexity
 from senas.costs.measure import Measurement, measure
 from senas.costs.profile import Calibration, Device, LatencyProfile
 from senas.costs.profiling import measure_architectures, profile_space, session_drift
 from senas.errors import SenasError
+from senas.layers.heads import LinearHead
+from senas.layers.stems import ConvStem
 from senas.references import reference
+from senas.se import SEConfig
 from senas.space_file import load_space, shipped_spaces
 
 
 def test_a_small_network_counted_by_hand():
     arch = Architecture(
         input=Input(channels=1, size=4),
-        stem=Stem(channels=2),
-        cells=(Cell(stage=2, channels=4, stride=2, se=SEConfig(reduction=2)),),
-        head=Head(classes=3),
+        stem=ConvStem(channels=2),
+        cells=(Basic(stage=2, channels=4, stride=2, se=SEConfig(reduction=2)),),
+        head=LinearHead(classes=3),
     )
     flops = (
         (9 * 1 * 2) * 16  # stem: 3x3, 1 to 2 channels, 4x4 outputs

@@ -10,6 +10,9 @@ PACKAGE = Path(__file__).parent.parent / "senas"
 # From the ground up; a module may import from its own layer and those before it.
 LAYERS = [
     ["errors", "version", "parsing", "resources", "units"],
+    ["se"],
+    ["layers"],
+    ["cells"],
     ["architecture"],
     ["references", "space", "space_file"],
     ["nn", "graph"],

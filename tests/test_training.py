@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from senas.architecture import Architecture, Cell, Head, Input, SEConfig, Stem
+from senas.architecture import Architecture, Input
+from senas.cells import Basic
 from senas.errors import SenasError
+from senas.layers.heads import LinearHead
+from senas.layers.stems import ConvStem
 from senas.nn.network import build_network
+from senas.se import SEConfig
 from senas.training.augmentation import augment, crop, cut_out
 from senas.training.data import Dataset, Split
 from senas.training.evaluator import TrainingEvaluator
@@ -27,9 +31,9 @@ from senas.training.sources import load_data
 DIGITS = Input(channels=1, size=8)
 SMALL = Architecture(
     input=DIGITS,
-    stem=Stem(channels=8),
-    cells=(Cell(stage=2, channels=8, stride=2, se=SEConfig(reduction=2)),),
-    head=Head(classes=10),
+    stem=ConvStem(channels=8),
+    cells=(Basic(stage=2, channels=8, stride=2, se=SEConfig(reduction=2)),),
+    head=LinearHead(classes=10),
 )
 
 

@@ -46,7 +46,8 @@ def complexity(arch: Architecture) -> Complexity:
 @lru_cache(maxsize=65_536)
 def part_complexity(part: Part) -> Complexity:
     """FLOPs and parameters of one part."""
-    return count_module(build_part(part), (1, part.channels, part.size, part.size))
+    channels, size = part.inflow
+    return count_module(build_part(part), (1, channels, size, size))
 
 
 def whole_network_complexity(arch: Architecture) -> Complexity:

@@ -49,7 +49,10 @@ def profile_space(
             "calibrate and to validate a 95 % bound on"
         )
     networks = _distinct_architectures(space, _ANCHORS + _HELD_OUT, np.random.default_rng(seed))
-    parts = {part.key: (build_part(part), (batch, part.channels, part.size, part.size)) for part in space.parts}
+    parts = {
+        part.key: (build_part(part), (batch, part.inflow.channels, part.inflow.size, part.inflow.size))
+        for part in space.parts
+    }
     measured = measure(parts | _whole(networks, batch), seconds=seconds, seed=seed, progress=progress)
     summed = {arch.digest: sum(measured[part.key].estimate_ms for part in arch.parts()) for arch in networks}
     ratios = np.array([measured[arch.digest].estimate_ms / summed[arch.digest] for arch in networks])

@@ -2,12 +2,13 @@
 
 from typing import cast
 
-from senas.architecture import Architecture, Excitation, Integration, SEConfig, Squeeze
+from senas.architecture import Architecture
 from senas.costs.complexity import complexity, part_complexity
 from senas.errors import ArchitectureError, OptionError, one_of
 from senas.launch.options import check_one_of, parse_whole
 from senas.parsing import to_plain
 from senas.references import REFERENCES, reference
+from senas.se import Excitation, Integration, SEConfig, Squeeze
 
 
 def architecture_from(source: str, *, se: str | None, se_stages: str | None) -> Architecture:

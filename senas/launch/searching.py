@@ -69,7 +69,7 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
     if (request.out / "run.json").exists():
         raise RunError(f"{request.out}: holds a run already; go on with it (senas resume {request.out}) or choose "
                        "another folder with --out")  # fmt: skip
-    load_data(request.data, space.input).require(space.extreme(lambda part: part.out_channels))
+    load_data(request.data, space.input).require(space.extreme(lambda part: part.outflow.channels))
     profile = None
     if objective == "latency" or latency is not None or request.profile != "measure":
         profile = _profile(request, space, display)

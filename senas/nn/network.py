@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from senas.architecture import Architecture, Cell, Head, Part, Stem
-from senas.errors import ArchitectureError
-from senas.nn.cells import CELL_MODULES
+from senas.architecture import Architecture, Part
+from senas.nn.build import build
 
 
 class Network(nn.Module):
@@ -43,17 +42,5 @@ def build_network(arch: Architecture, *, seed: int = 0) -> Network:
 
 
 def build_part(part: Part) -> nn.Module:
-    """Build one part; its input is (B, part.channels, part.size, part.size)."""
-    match part.layer:
-        case Stem(kind="conv3x3", channels=channels):
-            return nn.Sequential(
-                nn.Conv2d(part.channels, channels, 3, padding=1, bias=False),
-                nn.BatchNorm2d(channels),
-                nn.ReLU(inplace=True),
-            )
-        case Cell() as cell:
-            return CELL_MODULES[cell.kind](cell, part.channels)
-        case Head(kind="linear", classes=classes):
-            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(part.channels, classes))
-        case _:  # a kind that descriptions know and networks do not
-            raise ArchitectureError(f"network: no module for {part.key}")
+    """Build one part; its input is (B, part.inflow.channels, part.inflow.size, part.inflow.size)."""
+    return build(part.layout, part.inflow)

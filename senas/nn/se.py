@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from senas.architecture import SEConfig
+from senas.se import SEConfig
 
 _SQUEEZES = {"avg": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}
 _EXCITATIONS = {"sigmoid": nn.Sigmoid, "hardsigmoid": nn.Hardsigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from senas.architecture import Architecture, Cell
+from senas.architecture import Architecture
+from senas.cells import Cell
 from senas.costs.budget import Budget, show_cost
 from senas.costs.complexity import Complexity, complexity, part_complexity
 from senas.costs.profile import LatencyProfile
@@ -91,9 +92,9 @@ def complexity_table(arch: Architecture) -> Table:
         table.add_column(name, justify="right")
     for part, bare in zip(arch.parts(), arch.without_se().parts(), strict=True):
         layer = part.layer
-        name = f"cell, stage {layer.stage}" if isinstance(layer, Cell) else part.name
+        name = f"cell, stage {layer.stage}" if isinstance(layer, Cell) else part.role
         se = str(layer.se or "-") if isinstance(layer, Cell) else ""
-        shape = f"{part.channels}x{part.size}x{part.size}"
+        shape = f"{part.inflow.channels}x{part.inflow.size}x{part.inflow.size}"
         table.add_row(name, shape, se, *_with_share(part_complexity(part), part_complexity(bare)))
     table.add_section()
     table.add_row("total", "", "", *_with_share(total, plain))

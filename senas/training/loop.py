@@ -69,7 +69,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 def train_epochs(
     network: nn.Module, optimizer: torch.optim.SGD, data: Dataset, recipe: Recipe, *, seed: int, start: int = 0
 ) -> Iterator[tuple[int, float]]:
-    """Train, pausing after every epoch; order and augmentation depend on (seed, epoch) alone.
+    """Train, pausing after every epoch; all that is random depends on (seed, epoch) alone.
 
     So a training that went on from the state after an epoch is the training that was never interrupted.
 
@@ -78,7 +78,7 @@ def train_epochs(
         optimizer: from `make_optimizer`.
         data: its training split is used.
         recipe: how to train.
-        seed: of order and augmentation.
+        seed: of order, augmentation and what the network draws (dropout, shake-shake).
         start: epochs done already.
 
     Yields:
@@ -95,17 +95,20 @@ def train_epochs(
         order = torch.randperm(len(data.train), generator=generator, device=device)
         total = torch.zeros((), device=device)
         network.train()
-        for step, index in enumerate(order.split(recipe.batch)):
-            rate = recipe.learning_rate_at((epoch * steps + step) / (recipe.epochs * steps))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            batch = data.train.take(index)
-            images = augment((batch.images.float() - mean) / deviation, generator, flip=data.flip, cutout=recipe.cutout)
-            loss = F.cross_entropy(network(images), batch.labels, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(index)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed * 1_000_003 + epoch)  # for what the network itself draws
+            for step, index in enumerate(order.split(recipe.batch)):
+                rate = recipe.learning_rate_at((epoch * steps + step) / (recipe.epochs * steps))
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                batch = data.train.take(index)
+                images = (batch.images.float() - mean) / deviation
+                images = augment(images, generator, flip=data.flip, cutout=recipe.cutout)
+                loss = F.cross_entropy(network(images), batch.labels, label_smoothing=recipe.label_smoothing)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                total += loss.detach() * len(index)
         average = float(total) / len(data.train)
         if not math.isfinite(average):
             raise TrainingDivergedError(f"the loss of epoch {epoch + 1} is {average}")

@@ -1,0 +1,77 @@
+"""Residual cells whose convolutions follow batch norm and ReLU: ResNet-110 and -164 for CIFAR, wide ResNets."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from senas.cells.cell import Cell
+from senas.cells.shortcuts import Shortcut, shortcut
+from senas.layers.layout import Chain, Operation, Shape, Sum
+from senas.layers.operations import Activation, BatchNorm, Conv, norm_conv
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreActivationBasic(Cell):
+    """The basic pre-activation block (He et al. 2016b, figure 4e; wide ResNet: Zagoruyko & Komodakis 2016, figure 1a).
+
+    Attributes:
+        channels: flowing out.
+        stride: of the first convolution.
+        shortcut: how the skip path changes its shape, see `senas.cells.shortcuts`.
+    """
+
+    kind: ClassVar[str] = "preactivation_basic"
+    channels: int
+    stride: int = 1
+    shortcut: Shortcut = "pad"
+
+    def layout(self, inflow: Shape) -> Chain:
+        """Two convolutions, each after batch norm and ReLU; nothing after the addition."""
+        convolutions = Chain(
+            Conv(self.channels, 3, self.stride),
+            BatchNorm(),
+            Activation(),
+            self.se_at("inner"),
+            Conv(self.channels, 3),
+            self.se_at("standard"),
+        )
+        return _residual(self, convolutions, shortcut(self.shortcut, inflow, self.channels, self.stride, norm=False))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreActivationBottleneck(Cell):
+    """The bottleneck pre-activation block (He et al. 2016b, appendix).
+
+    Attributes:
+        channels: flowing out.
+        stride: of the 3x3 convolution.
+        expansion: the inner convolutions have channels // expansion channels.
+    """
+
+    kind: ClassVar[str] = "preactivation_bottleneck"
+    channels: int
+    stride: int = 1
+    expansion: int = 4
+
+    def layout(self, inflow: Shape) -> Chain:
+        """Three convolutions, each after batch norm and ReLU; nothing after the addition."""
+        narrow = self.channels // self.expansion
+        convolutions = Chain(
+            Conv(narrow, 1),
+            *norm_conv(narrow, 3, stride=self.stride),
+            BatchNorm(),
+            Activation(),
+            self.se_at("inner"),
+            Conv(self.channels, 1),
+            self.se_at("standard"),
+        )
+        return _residual(self, convolutions, shortcut("projection", inflow, self.channels, self.stride, norm=False))
+
+
+def _residual(cell: Cell, convolutions: Operation, resizing: tuple[Operation, ...]) -> Chain:
+    """The branch beside the skip path; a projection shares the branch's first batch norm and ReLU."""
+    before, skip = (BatchNorm(), Activation()), Chain(*resizing, cell.se_at("identity"))
+    if any(isinstance(step, Conv) for step in resizing):
+        branch = Chain(cell.se_at("pre"), convolutions)
+        return Chain(*before, Sum(branch=branch, skip=skip), cell.se_at("post"))
+    branch = Chain(cell.se_at("pre"), *before, convolutions)
+    return Chain(Sum(branch=branch, skip=skip), cell.se_at("post"))

@@ -1,0 +1,128 @@
+"""The last layers of a network: from the final map to class logits."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from senas.errors import ArchitectureError
+from senas.layers.layout import Chain, Operation, Shape
+from senas.layers.operations import (
+    Activation,
+    ActivationKind,
+    BatchNorm,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Pool,
+    conv_norm,
+)
+from senas.parsing import Family
+
+MAX_CLASSES = 8_192
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head(Family, ABC):
+    """What comes after the cells.
+
+    Attributes:
+        classes: number of logits.
+    """
+
+    kinds: ClassVar[dict[str, type]] = {}
+    usual_kind: ClassVar[str] = "linear"
+
+    classes: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.classes, bool) or not isinstance(self.classes, int) or not 1 <= self.classes <= MAX_CLASSES:
+            raise ArchitectureError(f"classes: found {self.classes!r}, allowed: 1 to {MAX_CLASSES}")
+
+    @abstractmethod
+    def layout(self, inflow: Shape) -> Operation:
+        """The operations of the head."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinearHead(Head):
+    """Global average pooling and one linear layer.
+
+    Attributes:
+        norm: whether a batch norm comes first, as pre-activation cells need it.
+        activation: after that, or `None`.
+    """
+
+    kind: ClassVar[str] = "linear"
+    norm: bool = False
+    activation: ActivationKind | None = None
+
+    def layout(self, inflow: Shape) -> Chain:  # noqa: ARG002  # the same whatever flows in
+        """Pooling and linear layer."""
+        return Chain(
+            *((BatchNorm(),) if self.norm else ()),
+            *(() if self.activation is None else (Activation(self.activation),)),
+            GlobalPool(),
+            Flatten(),
+            Linear(self.classes),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvHead(Head):
+    """A 1x1 convolution with batch norm, global average pooling, one or two linear layers.
+
+    Attributes:
+        features: channels of the convolution.
+        hidden: units of a linear layer before the last one, or `None`.
+        activation: after the convolution and the hidden layer.
+        dropout: rate before the last linear layer.
+    """
+
+    kind: ClassVar[str] = "conv"
+    features: int
+    hidden: int | None = None
+    activation: ActivationKind = "relu"
+    dropout: float = 0.2
+
+    def layout(self, inflow: Shape) -> Chain:  # noqa: ARG002  # the same whatever flows in
+        """Convolution, pooling, linear layers."""
+        hidden = () if self.hidden is None else (Linear(self.hidden), Activation(self.activation))
+        return Chain(
+            *conv_norm(self.features, 1, activation=self.activation),
+            GlobalPool(),
+            Flatten(),
+            *hidden,
+            Dropout(self.dropout),
+            Linear(self.classes),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VGGHead(Head):
+    """A 2x2 max-pooling and three linear layers with ReLU and dropout (Simonyan & Zisserman 2015, section 2.1).
+
+    Attributes:
+        hidden: units of the first two linear layers.
+        dropout: rate after each of them (section 3.1).
+    """
+
+    kind: ClassVar[str] = "vgg"
+    hidden: int = 4096
+    dropout: float = 0.5
+
+    def layout(self, inflow: Shape) -> Chain:  # noqa: ARG002  # the same whatever flows in
+        """Pooling and linear layers."""
+        between = Activation(), Dropout(self.dropout)
+        return Chain(
+            Pool("max", 2, 2),
+            Flatten(),
+            Linear(self.hidden),
+            *between,
+            Linear(self.hidden),
+            *between,
+            Linear(self.classes),
+        )
+
+
+Head.register(LinearHead, ConvHead, VGGHead)

@@ -1,0 +1,88 @@
+"""Layout to torch module: one torch module per operation, named in the state dict by what it does."""
+
+from collections import Counter, OrderedDict
+
+from torch import nn
+
+from senas.layers import operations as ops
+from senas.layers.layout import Chain, Concat, Operation, ShakeSum, Shape, Sum
+from senas.nn import modules
+from senas.nn.se import SqueezeExcite
+
+_ACTIVATIONS = {"relu": nn.ReLU, "hardswish": nn.Hardswish, "silu": nn.SiLU}
+_FRESH = (ops.Conv, ops.BatchNorm, ops.Linear, Sum, Concat)  # give a tensor that nothing else reads
+
+
+def build(operation: Operation, inflow: Shape, *, inplace: bool = False) -> nn.Module:
+    """Build the torch module of an operation.
+
+    Args:
+        operation: a layer's layout or a step of it.
+        inflow: the shape that flows in.
+        inplace: whether an activation may overwrite what flows in.
+    """
+    match operation:
+        case Chain(steps=steps):
+            return _chain(steps, inflow)
+        case ShakeSum(branches=branches):
+            return modules.ShakeSum(_side_by_side(branches, inflow))
+        case Sum(branches=branches):
+            return modules.Sum(_side_by_side(branches, inflow))
+        case Concat(branches=branches):
+            return modules.Concat(_side_by_side(branches, inflow))
+        case ops.Conv(channels, stride=stride, groups=groups, bias=bias):
+            kernels, paddings = operation.kernels, operation.paddings
+            return nn.Conv2d(inflow.channels, channels, kernels, stride, paddings, groups=groups, bias=bias)
+        case ops.BatchNorm():
+            return nn.BatchNorm2d(inflow.channels)
+        case ops.Activation(kind):
+            return _ACTIVATIONS[kind](inplace=inplace)
+        case ops.SE(config=config) if config is not None:
+            return SqueezeExcite(inflow.channels, config)
+        case ops.Pool("max", kernel, stride, padding, ceil):
+            return nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil)
+        case ops.Pool("avg", kernel, stride, padding, ceil):
+            return nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil, count_include_pad=False)
+        case ops.GlobalPool():
+            return nn.AdaptiveAvgPool2d(1)
+        case ops.Flatten():
+            return nn.Flatten()
+        case ops.Linear(channels):
+            return nn.Linear(inflow.channels * inflow.size**2, channels)
+        case ops.Dropout(rate):
+            return nn.Dropout(rate)
+        case ops.Subsample(stride, offset):
+            return modules.Subsample(stride, offset)
+        case ops.PadChannels(channels):
+            return modules.PadChannels(channels - inflow.channels)
+        case ops.Shuffle(groups):
+            return nn.ChannelShuffle(groups)
+        case ops.Scale(factor):
+            return modules.Scale(factor)
+    raise TypeError(f"no torch module for {operation}")  # an operation that layouts know and this function does not
+
+
+def _chain(steps: tuple[Operation, ...], inflow: Shape) -> nn.Sequential:
+    """The steps in order; named by what they do, and numbered where a chain does it more than once."""
+    taken = [step for step in steps if not (isinstance(step, ops.SE) and step.config is None)]
+    total, seen = Counter(map(_name, taken)), Counter[str]()
+    built: OrderedDict[str, nn.Module] = OrderedDict()
+    before: Operation | None = None
+    for step in taken:
+        name = _name(step)
+        seen[name] += 1
+        unique = name if total[name] == 1 else f"{name}{seen[name]}"
+        built[unique] = build(step, inflow, inplace=isinstance(before, _FRESH))
+        inflow, before = step.shape(inflow), step
+    return nn.Sequential(built)
+
+
+def _side_by_side(branches: dict[str, Operation], inflow: Shape) -> dict[str, nn.Module]:
+    return {name: build(branch, inflow) for name, branch in branches.items()}
+
+
+def _name(operation: Operation) -> str:
+    names = {ops.BatchNorm: "norm", ops.GlobalPool: "pool", ShakeSum: "shake", ops.PadChannels: "pad"}
+    if isinstance(operation, ops.Activation):
+        return operation.kind
+    return names.get(type(operation), type(operation).__name__.lower())
