@@ -7,6 +7,7 @@ import torch
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn import functional as F
 
 from senas.architecture import Architecture
 from senas.nn import modules
@@ -20,11 +21,7 @@ _MODULES: dict[type[nn.Module], str] = {
     nn.ReLU: "relu",
     nn.Hardswish: "hardswish",
     nn.SiLU: "silu",
-    nn.Sigmoid: "sigmoid",
-    nn.Hardsigmoid: "hardsigmoid",
-    nn.Tanh: "tanh",
     nn.AdaptiveAvgPool2d: "global_avg_pool",
-    nn.AdaptiveMaxPool2d: "global_max_pool",
     nn.AvgPool2d: "avg_pool",
     nn.MaxPool2d: "max_pool",
     nn.Flatten: "flatten",
@@ -34,7 +31,19 @@ _MODULES: dict[type[nn.Module], str] = {
     modules.PadChannels: "pad_channels",
     modules.Scale: "scale",
 }
-_FUNCTIONS = {operator.add: "add", operator.mul: "mul", operator.getitem: "slice", torch.cat: "concat"}
+_FUNCTIONS = {
+    operator.add: "add",
+    operator.mul: "mul",
+    operator.getitem: "slice",
+    torch.cat: "concat",
+    torch.flatten: "flatten",
+    torch.sigmoid: "sigmoid",
+    torch.tanh: "tanh",
+    F.hardsigmoid: "hardsigmoid",
+    F.relu: "relu",
+    F.adaptive_avg_pool2d: "global_avg_pool",
+    F.adaptive_max_pool2d: "global_max_pool",
+}
 
 
 class _Tracer(fx.Tracer):

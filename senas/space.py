@@ -1,12 +1,12 @@
 """A search space: a backbone's stages and the choices in them; a sample of the choices is one architecture."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from senas.architecture import Architecture, Input, Part
 from senas.cells import Cell
@@ -16,82 +16,9 @@ from senas.layers.layout import Shape
 from senas.layers.stems import Stem
 from senas.parsing import digest_of
 from senas.se import SEConfig
+from senas.stage_space import Choice, Option, StageSpace, vary
 
-Layer = TypeVar("Layer", Cell, Stem)
-Option = int | SEConfig | None
 Sample = Mapping[str, Option]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """One choice of a space.
-
-    Attributes:
-        label: its name in a sample, such as `se.stage4.cell1`.
-        options: what there is to choose from, at least two.
-    """
-
-    label: str
-    options: tuple[Option, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageSpace:
-    """What may vary in one stage.
-
-    Attributes:
-        cells: the backbone's cells; the last one is repeated where a depth asks for more.
-        depths: numbers of cells.
-        widths: output channels of every cell of the stage; `None` keeps the backbone's, cell by cell.
-        se: SE blocks, `None` for no SE.
-        se_per: whether each cell makes its own SE choice or the stage makes one for all.
-    """
-
-    cells: tuple[Cell, ...]
-    depths: tuple[int, ...]
-    widths: tuple[int | None, ...]
-    se: tuple[SEConfig | None, ...]
-    se_per: Literal["cell", "stage"] = "cell"
-
-    def __post_init__(self) -> None:
-        for name in ("cells", "depths", "widths", "se"):
-            if not getattr(self, name):
-                raise SpaceError(f"stage: {name}: found none, expected at least one")
-        if min(self.depths) < 1:
-            raise SpaceError(f"stage {self.number}: depths: found {min(self.depths)}, allowed: at least 1")
-
-    @property
-    def number(self) -> int:
-        """The stage's number as in the paper."""
-        return self.cells[0].stage
-
-    def cell(self, index: int, width: int | None, se: SEConfig | None) -> Cell:
-        """The cell at an index of the stage; beyond the backbone's cells its last one again, at stride 1."""
-        cell = self.cells[min(index, len(self.cells) - 1)]
-        if index >= len(self.cells):
-            cell = _vary(cell, stride=1)
-        if width is not None:
-            cell = _vary(cell, channels=width)
-        return replace(cell, se=se)
-
-    def parts(self, inflow: Shape, width: int | None, depth: int, se: SEConfig | None) -> tuple[Part, ...]:
-        """The stage's cells, all with the same SE choice, where `inflow` flows in."""
-        parts: list[Part] = []
-        for index in range(depth):
-            parts.append(Part(layer=self.cell(index, width, se), inflow=inflow))
-            inflow = parts[-1].outflow
-        return tuple(parts)
-
-    def se_label(self, index: int) -> str:
-        """The label of the SE choice that the cell at an index follows."""
-        return f"se.stage{self.number}.cell{index + 1}" if self.se_per == "cell" else f"se.stage{self.number}"
-
-    def choices(self) -> Iterator[Choice]:
-        """All choices of the stage, single options included."""
-        yield Choice(label=f"depth.stage{self.number}", options=self.depths)
-        yield Choice(label=f"width.stage{self.number}", options=self.widths)
-        labels = dict.fromkeys(self.se_label(index) for index in range(max(self.depths)))
-        yield from (Choice(label=label, options=self.se) for label in labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +62,23 @@ class SearchSpace:
         every = itertools.chain([stem], *(stage.choices() for stage in self.stages))
         return tuple(choice for choice in every if len(choice.options) > 1)
 
+    def indices(self, sample: Sample) -> NDArray[np.int64]:
+        """A sample as one row of option numbers, (L,) in the order of `choices`.
+
+        Raises:
+            SpaceError: a label is missing or holds something else than one of its options.
+        """
+        picked = (choice.options.index(self._pick(sample, choice.label, choice.options)) for choice in self.choices)
+        return np.fromiter(picked, dtype=np.int64)
+
+    def sample_at(self, indices: Sequence[int] | NDArray[np.integer]) -> dict[str, Option]:
+        """The sample of one row of option numbers, the inverse of `indices`."""
+        return {choice.label: choice.options[i] for choice, i in zip(self.choices, indices, strict=True)}
+
+    def random_indices(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Uniform samples as rows of option numbers, (count, L)."""
+        return rng.integers([len(choice.options) for choice in self.choices], size=(count, len(self.choices)))
+
     @cached_property
     def size(self) -> int:
         """The number of distinct architectures; choices of inactive cells do not count."""
@@ -159,28 +103,17 @@ class SearchSpace:
         Raises:
             SpaceError: a label is missing or holds something else than one of its options.
         """
-
-        def pick(label: str, options: tuple[Option, ...]) -> Option:
-            if len(options) == 1:
-                return options[0]
-            if label not in sample:
-                raise SpaceError(f"sample of space {self.name}: missing choice '{label}'")
-            if sample[label] not in options:
-                allowed = ", ".join("off" if option is None else str(option) for option in options)
-                raise SpaceError(f"sample of space {self.name}: {label}: found {sample[label]}, allowed: {allowed}")
-            return sample[label]
-
         cells: list[Cell] = []
         for stage in self.stages:
-            depth = pick(f"depth.stage{stage.number}", stage.depths)
-            width = pick(f"width.stage{stage.number}", stage.widths)
+            depth = self._pick(sample, f"depth.stage{stage.number}", stage.depths)
+            width = self._pick(sample, f"width.stage{stage.number}", stage.widths)
             assert isinstance(depth, int)
             assert width is None or isinstance(width, int)
             for index in range(depth):
-                se = pick(stage.se_label(index), stage.se)
+                se = self._pick(sample, stage.se_label(index), stage.se)
                 assert se is None or isinstance(se, SEConfig)
                 cells.append(stage.cell(index, width, se))
-        width = pick("width.stem", self.stem_widths)
+        width = self._pick(sample, "width.stem", self.stem_widths)
         assert width is None or isinstance(width, int)
         return Architecture(input=self.input, stem=self.stem_of(width), cells=tuple(cells), head=self.head)
 
@@ -194,7 +127,7 @@ class SearchSpace:
 
     def stem_of(self, width: int | None) -> Stem:
         """The stem at one of `stem_widths`."""
-        return self.stem if width is None else _vary(self.stem, channels=width)
+        return self.stem if width is None else vary(self.stem, channels=width)
 
     @cached_property
     def stems(self) -> tuple[Part, ...]:
@@ -214,13 +147,18 @@ class SearchSpace:
         return tuple(map(tuple, reached))
 
     @cached_property
+    def heads(self) -> tuple[Part, ...]:
+        """The head at each of the last `flows`."""
+        return tuple(Part(layer=self.head, inflow=inflow) for inflow in self.flows[-1])
+
+    @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Every distinct part that some architecture of the space contains, in the order of the network."""
         found = dict.fromkeys(self.stems)
         for stage, inflows in zip(self.stages, self.flows[:-1], strict=True):
             for inflow, width, se in itertools.product(inflows, stage.widths, stage.se):
                 found |= dict.fromkeys(stage.parts(inflow, width, max(stage.depths), se))
-        found |= dict.fromkeys(Part(layer=self.head, inflow=inflow) for inflow in self.flows[-1])
+        found |= dict.fromkeys(self.heads)
         return tuple(found)
 
     def extreme(self, cost: Callable[[Part], float], *, largest: bool = False) -> Architecture:
@@ -265,14 +203,13 @@ class SearchSpace:
             head=self.head,
         )
 
-
-def _vary(layer: Layer, **values: int) -> Layer:
-    """The layer with another number of channels or another stride.
-
-    Raises:
-        SpaceError: the layer has no such number.
-    """
-    for name in values.keys() - {field.name for field in fields(layer)}:
-        where = f"stage {layer.stage}: a {layer.kind} cell" if isinstance(layer, Cell) else f"the {layer.kind} stem"
-        raise SpaceError(f"{where} has no {name} to vary")
-    return replace(layer, **values)
+    def _pick(self, sample: Sample, label: str, options: tuple[Option, ...]) -> Option:
+        """What a sample says of a choice; one of a single option is not in samples."""
+        if len(options) == 1:
+            return options[0]
+        if label not in sample:
+            raise SpaceError(f"sample of space {self.name}: missing choice '{label}'")
+        if sample[label] not in options:
+            allowed = ", ".join("off" if option is None else str(option) for option in options)
+            raise SpaceError(f"sample of space {self.name}: {label}: found {sample[label]}, allowed: {allowed}")
+        return sample[label]

@@ -2,7 +2,7 @@
 
 import itertools
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -30,6 +30,7 @@ class _SEStageTable:
     squeeze: tuple[Squeeze, ...] | None = None
     excitation: tuple[Excitation, ...] | None = None
     bias: tuple[bool, ...] | None = None
+    multiple: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class _SETable:
     squeeze: tuple[Squeeze, ...] = ("avg",)
     excitation: tuple[Excitation, ...] = ("sigmoid",)
     bias: tuple[bool, ...] = (True,)
+    multiple: tuple[int, ...] = (1,)
     stage: dict[str, _SEStageTable] = field(default_factory=dict)
 
     def in_stage(self, number: int) -> "_SETable":
@@ -50,7 +52,7 @@ class _SETable:
         override = self.stage.get(str(number))
         if override is None:
             return self
-        names = ("per", "off", "reduction", "integration", "squeeze", "excitation", "bias")
+        names = [each.name for each in fields(override)]
         return replace(self, **{n: getattr(override, n) for n in names if getattr(override, n) is not None})
 
 
@@ -153,14 +155,13 @@ def _space(table: _SpaceTable, where: str) -> SearchSpace:
 
 def _se_options(table: _SETable, where: str) -> tuple[SEConfig | None, ...]:
     """Every combination of the table's lists, "no SE" first."""
-    for name in ("reduction", "integration", "squeeze", "excitation", "bias"):
+    names = [each.name for each in fields(SEConfig)]
+    for name in names:
         _distinct(f"{where}.{name}", getattr(table, name))
     blocks: list[SEConfig | None] = [None] if table.off else []
-    combinations = itertools.product(table.reduction, table.integration, table.squeeze, table.excitation, table.bias)
-    for reduction, integration, squeeze, excitation, bias in itertools.islice(combinations, MAX_OPTIONS + 1):
-        blocks.append(
-            SEConfig(reduction=reduction, integration=integration, squeeze=squeeze, excitation=excitation, bias=bias)
-        )
+    combinations = itertools.product(*(getattr(table, name) for name in names))
+    first = itertools.islice(combinations, MAX_OPTIONS + 1)
+    blocks += [SEConfig(**dict(zip(names, values, strict=True))) for values in first]
     if not 1 <= len(blocks) <= MAX_OPTIONS:
         raise SpaceError(f"{where}: found {len(blocks)} SE options, allowed: 1 to {MAX_OPTIONS}")
     return tuple(blocks)

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in two processes; torch reads this when imported
+
 import pytest
 
 from senas.architecture import Part

@@ -14,7 +14,7 @@ LAYERS = [
     ["layers"],
     ["cells"],
     ["architecture"],
-    ["references", "space", "space_file"],
+    ["references", "stage_space", "space", "space_file"],
     ["nn", "graph"],
     ["costs"],
     ["training"],

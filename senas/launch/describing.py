@@ -1,12 +1,13 @@
 """`senas complexity`: an architecture from a file or by name, and its complexity as plain data."""
 
+from dataclasses import fields
 from typing import cast
 
 from senas.architecture import Architecture
-from senas.costs.complexity import complexity, part_complexity
+from senas.cells import Cell
+from senas.costs.complexity import Complexity, complexity, part_complexity
 from senas.errors import ArchitectureError, OptionError, one_of
 from senas.launch.options import check_one_of, parse_whole
-from senas.parsing import to_plain
 from senas.references import REFERENCES, reference
 from senas.se import Excitation, Integration, SEConfig, Squeeze
 
@@ -32,9 +33,30 @@ def architecture_from(source: str, *, se: str | None, se_stages: str | None) -> 
 
 
 def complexity_json(arch: Architecture) -> dict[str, object]:
-    """Total and per-part complexity as plain data."""
-    parts = [{"part": part.key, **to_plain(part_complexity(part))} for part in arch.parts()]
-    return {"digest": arch.digest, **to_plain(complexity(arch)), "parts": parts}
+    """Complexity as plain data: totals, then part by part with shapes and what its SE block adds."""
+    bare = arch.without_se()
+
+    def counts(whole: Complexity, plain: Complexity) -> dict[str, int]:
+        return {
+            "flops": whole.flops,
+            "params": whole.params,
+            "se_flops": whole.flops - plain.flops,
+            "se_params": whole.params - plain.params,
+        }
+
+    parts = [
+        {
+            "part": part.key,
+            "role": part.role,
+            "kind": part.layer.kind,
+            "stage": part.layer.stage if isinstance(part.layer, Cell) else None,
+            "input": [part.inflow.channels, part.inflow.size, part.inflow.size],
+            "output": [part.outflow.channels, part.outflow.size, part.outflow.size],
+            **counts(part_complexity(part), part_complexity(plain)),
+        }
+        for part, plain in zip(arch.parts(), bare.parts(), strict=True)
+    ]
+    return {"digest": arch.digest, **counts(complexity(arch), complexity(bare)), "parts": parts}
 
 
 def _parse_se(text: str) -> SEConfig:
@@ -43,7 +65,7 @@ def _parse_se(text: str) -> SEConfig:
     for item in text.split(","):
         key, equals, value = item.partition("=")
         name = {"r": "reduction"}.get(key.strip(), key.strip())
-        known = ("reduction", "squeeze", "excitation", "integration", "bias")
+        known = [field.name for field in fields(SEConfig)]
         if name not in known or not equals:
             raise OptionError(f"--se: {one_of(item, [f'{key}=' for key in ('r', *known)])}")
         values[name] = value.strip()
@@ -56,4 +78,5 @@ def _parse_se(text: str) -> SEConfig:
         excitation=cast(Excitation, values.get("excitation", "sigmoid")),
         integration=cast(Integration, values.get("integration", "standard")),
         bias=bias,
+        multiple=parse_whole("--se multiple", values.get("multiple", "1")),
     )

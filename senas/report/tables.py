@@ -72,32 +72,33 @@ def spaces_table(spaces: Sequence[tuple[str, SearchSpace]]) -> Table:
     """The shipped spaces: backbone, input, number of architectures."""
     table = Table()
     for name in ("space", "backbone", "input"):
-        table.add_column(name)
-    for name in ("SE options per cell", "choices", "architectures"):
-        table.add_column(name, justify="right")
+        table.add_column(name, no_wrap=True)
+    table.add_column("SE options per cell\n(stage: options)")
+    for name in ("choices", "architectures"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, space in spaces:
         options = ", ".join(f"{stage.number}: {len(stage.se)}" for stage in space.stages)
         shape = f"{space.input.channels}x{space.input.size}x{space.input.size}"
-        table.add_row(name, space.backbone, shape, options, str(len(space.choices)), f"{space.size:,}")
+        table.add_row(name, space.backbone, shape, options, str(len(space.choices)), _count(space.size))
     return table
 
 
 def complexity_table(arch: Architecture) -> Table:
-    """One network cell by cell: what flows in, FLOPs, parameters, and the share of SE in each."""
+    """One network cell by cell: shapes, FLOPs, parameters, and the share of SE in each."""
     total, plain = complexity(arch), complexity(arch.without_se())
     table = Table(title=f"architecture {arch.digest}", title_justify="left")
-    for name in ("layer", "input", "SE"):
+    for name in ("layer", "input", "output", "SE"):
         table.add_column(name)
     for name in ("FLOPs", "of it SE", "params", "of it SE"):
         table.add_column(name, justify="right")
     for part, bare in zip(arch.parts(), arch.without_se().parts(), strict=True):
         layer = part.layer
-        name = f"cell, stage {layer.stage}" if isinstance(layer, Cell) else part.role
+        name = f"stage {layer.stage}: {layer.kind}" if isinstance(layer, Cell) else f"{part.role}: {layer.kind}"
         se = str(layer.se or "-") if isinstance(layer, Cell) else ""
-        shape = f"{part.inflow.channels}x{part.inflow.size}x{part.inflow.size}"
-        table.add_row(name, shape, se, *_with_share(part_complexity(part), part_complexity(bare)))
+        shapes = (f"{shape.channels}x{shape.size}x{shape.size}" for shape in (part.inflow, part.outflow))
+        table.add_row(name, *shapes, se, *_with_share(part_complexity(part), part_complexity(bare)))
     table.add_section()
-    table.add_row("total", "", "", *_with_share(total, plain))
+    table.add_row("total", "", "", "", *_with_share(total, plain))
     return table
 
 
@@ -110,6 +111,10 @@ def profile_lines(profile: LatencyProfile) -> list[str]:
         f"on {check.networks} networks that no fit has seen: mean error {check.mean_error:.1%}, "
         f"worst {check.worst_error:.1%}; 95 % take at most {profile.calibration.bound:.3f} times the prediction",
     ]
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 1e15 else f"{number:.2e}"
 
 
 def _with_share(whole: Complexity, bare: Complexity) -> list[str]:

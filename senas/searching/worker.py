@@ -32,8 +32,9 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
         tune.report({"epoch": int(epoch), "accuracy": _checked(accuracy, f"report of epoch {epoch}")})
 
     try:
+        function = _fetch(evaluate)  # first: its module may register the kinds of cells in the architecture
         arch = Architecture.from_json(config["architecture"])
-        accuracy = _checked(_fetch(evaluate)(arch, config["seed"], report), "evaluate")
+        accuracy = _checked(function(arch, config["seed"], report), "evaluate")
     except Exception:  # whatever a user's evaluation raises is a failed trial, not a failed search
         tune.report({"failure": traceback.format_exc()})
     else:

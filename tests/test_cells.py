@@ -1,0 +1,267 @@
+"""The contract of every kind of cell, and that adding one touches one file and one registration."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+
+from senas.architecture import Architecture, Input, Part
+from senas.cells import (
+    Basic,
+    Bottleneck,
+    Cell,
+    Inception,
+    InceptionReduction,
+    InceptionResNet,
+    MBConv,
+    PlainConv,
+    PreActivationBasic,
+    PreActivationBottleneck,
+    Separable,
+    ShakeShake,
+    ShuffleUnit,
+)
+from senas.costs.complexity import count_module, part_complexity
+from senas.errors import SenasError
+from senas.layers.heads import LinearHead
+from senas.layers.layout import Shape
+from senas.layers.operations import SE
+from senas.layers.stems import ConvStem
+from senas.nn.network import build_part
+from senas.nn.se import SqueezeExcite
+from senas.se import Integration, SEConfig
+
+ROOT = Path(__file__).parent.parent
+EVERYWHERE = frozenset(get_args(Integration))
+
+# What flows in, a cell, where it hosts SE.
+CASES: list[tuple[Shape, Cell, frozenset[str]]] = [
+    (Shape(16, 9), Basic(stage=2, channels=16), EVERYWHERE),
+    (Shape(8, 9), Basic(stage=2, channels=16, stride=2), EVERYWHERE),
+    (Shape(8, 9), Basic(stage=2, channels=12, stride=2, shortcut="projection"), EVERYWHERE),
+    (Shape(16, 9), Bottleneck(stage=2, channels=16), EVERYWHERE),
+    (Shape(8, 9), Bottleneck(stage=2, channels=32, stride=2), EVERYWHERE),
+    (Shape(8, 9), Bottleneck(stage=2, channels=32, stride=2, expansion=2, groups=4, strided="3x3"), EVERYWHERE),
+    (Shape(16, 9), PreActivationBasic(stage=2, channels=16), EVERYWHERE),
+    (Shape(8, 9), PreActivationBasic(stage=2, channels=16, stride=2), EVERYWHERE),
+    (Shape(8, 9), PreActivationBasic(stage=2, channels=16, stride=2, shortcut="projection"), EVERYWHERE),
+    (Shape(16, 9), PreActivationBottleneck(stage=2, channels=16), EVERYWHERE),
+    (Shape(8, 9), PreActivationBottleneck(stage=2, channels=16, stride=2), EVERYWHERE),
+    (Shape(8, 9), ShakeShake(stage=2, channels=8), EVERYWHERE),
+    (Shape(8, 9), ShakeShake(stage=2, channels=12, stride=2), EVERYWHERE),
+    (Shape(8, 9), PlainConv(stage=2, channels=12), frozenset({"standard", "pre"})),
+    (Shape(8, 9), PlainConv(stage=2, channels=12, stride=2), frozenset({"standard", "pre"})),
+    (Shape(8, 9), Separable(stage=2, channels=12, stride=2), frozenset({"standard", "pre", "inner"})),
+    (Shape(24, 9), ShuffleUnit(stage=2, channels=24), EVERYWHERE),
+    (Shape(12, 9), ShuffleUnit(stage=2, channels=48, stride=2), EVERYWHERE),
+    (Shape(8, 9), ShuffleUnit(stage=2, channels=48, stride=2, grouped_entry=False, groups=4), EVERYWHERE),
+    (
+        Shape(8, 9),
+        Inception(stage=2, pointwise=4, single=(4, 6), double=(4, 6), pooling="avg", pooled=5),
+        frozenset({"standard", "pre"}),
+    ),
+    (
+        Shape(8, 10),
+        Inception(stage=2, pointwise=0, single=(4, 6), double=(4, 6), pooling="max", pooled=0, stride=2),
+        frozenset({"standard", "pre"}),
+    ),
+    *(
+        (Shape(8, 9), InceptionResNet(stage=2, module=module, scale=0.2), EVERYWHERE - {"inner"})
+        for module in ("a", "b", "c")
+    ),
+    *(
+        (Shape(8, 9), InceptionReduction(stage=2, module=module), frozenset({"standard", "pre"}))
+        for module in ("a", "b")
+    ),
+    (Shape(8, 9), MBConv(stage=2, channels=8, kernel=5, activation="hardswish"), EVERYWHERE),
+    (
+        Shape(8, 9),
+        MBConv(stage=2, channels=12, stride=2, expansion=1.0, activation="silu"),
+        frozenset({"standard", "pre", "inner"}),
+    ),
+]
+HOSTED = [(inflow, cell, place) for inflow, cell, places in CASES for place in sorted(places)]
+
+
+def with_se(cell: Cell, place: str, **changes) -> Cell:
+    return replace(cell, se=SEConfig(**{"reduction": 2, "integration": place, **changes}))
+
+
+def label(value: object) -> str | None:
+    return value.kind if isinstance(value, Cell) else value if isinstance(value, str) else None
+
+
+def test_every_kind_is_tested():
+    assert {cell.kind for _, cell, _ in CASES} == set(Cell.kinds)
+
+
+@pytest.mark.parametrize(("inflow", "cell", "places"), CASES, ids=label)
+def test_a_cell_says_where_it_hosts_se(inflow, cell, places):
+    assert {operation.place for operation in cell.layout(inflow).walk() if isinstance(operation, SE)} == places
+    for place in EVERYWHERE - places:
+        with pytest.raises(SenasError) as caught:
+            Part(layer=with_se(cell, place), inflow=inflow).outflow  # noqa: B018
+        message = str(caught.value)
+        assert f"stage 2: {cell.kind} cell: SE integration: found '{place}'" in message
+        assert f"allowed: {', '.join(sorted(places))}" in message
+
+
+@pytest.mark.parametrize(("inflow", "cell", "place"), HOSTED, ids=label)
+def test_a_cell_trains_and_its_shape_is_the_described_one(inflow, cell, place):
+    torch.manual_seed(0)
+    part = Part(layer=with_se(cell, place), inflow=inflow)
+    module = build_part(part)
+    x = torch.randn(4, inflow.channels, inflow.size, inflow.size, requires_grad=True)
+    before = x.detach().clone()
+    out = module(x)
+    assert out.shape == (4, part.outflow.channels, part.outflow.size, part.outflow.size)
+    out.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in module.parameters())
+    assert torch.equal(x, before), "what flows in must not be overwritten: it flows into the skip path as well"
+    assert any(isinstance(block, SqueezeExcite) for block in module.modules())
+
+
+@pytest.mark.parametrize(("inflow", "cell", "place"), HOSTED, ids=label)
+def test_an_open_gate_changes_nothing_and_a_shut_one_does(inflow, cell, place):
+    """A gate of one everywhere is no SE; the weights of both cells are the same otherwise."""
+    plain = build_part(Part(layer=cell, inflow=inflow)).eval()
+    hosting = build_part(Part(layer=with_se(cell, place, excitation="hardsigmoid"), inflow=inflow)).eval()
+    gates = [module for module in hosting.modules() if isinstance(module, SqueezeExcite)]
+    missing, unexpected = hosting.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert all(".se." in name or name.startswith("se.") for name in missing)
+    x = torch.randn(2, inflow.channels, inflow.size, inflow.size)
+
+    def gated(bias: float) -> torch.Tensor:
+        for gate in gates:
+            torch.nn.init.zeros_(gate.expand.weight)  # type: ignore[arg-type]
+            torch.nn.init.constant_(gate.expand.bias, bias)  # type: ignore[arg-type]
+        return hosting(x)
+
+    torch.testing.assert_close(gated(9.0), plain(x))  # hardsigmoid(9) is exactly 1
+    assert not torch.allclose(gated(-9.0), plain(x))  # hardsigmoid(-9) is exactly 0
+
+
+@pytest.mark.parametrize(("inflow", "cell", "places"), CASES, ids=label)
+def test_a_cell_keeps_its_identity_in_json_and_in_names(inflow, cell, places):
+    arch = Architecture(
+        input=Input(channels=3, size=inflow.size),
+        stem=ConvStem(channels=inflow.channels),
+        cells=(with_se(cell, "standard"),),
+        head=LinearHead(classes=2),
+    )
+    again = Architecture.from_json(arch.to_json())
+    assert again == arch
+    assert again.digest == arch.digest
+    part = list(arch.parts())[1]
+    assert part.key.startswith("cell(")
+    assert part.key.endswith(f"se=(reduction=2)) on {inflow.channels}x{inflow.size}x{inflow.size}")
+    shape = (1, inflow.channels, inflow.size, inflow.size)
+    assert part_complexity(part) == count_module(build_part(part), shape)
+
+
+def test_branches_that_disagree_are_refused_in_one_line():
+    cell = Inception(stage=4, pointwise=0, single=(4, 6), double=(4, 6), pooling="max", pooled=0, stride=2)
+    with pytest.raises(SenasError) as caught:  # of 9 pixels strided convolutions make 5, the unpadded pooling 4
+        Part(layer=cell, inflow=Shape(8, 9)).outflow  # noqa: B018
+    assert str(caught.value) == (
+        "stage 4: inception cell: size of a concatenation: found 5 from conv3x3, 5 from double3x3, 4 from pool, "
+        "expected the same from all"
+    )
+
+
+def test_names_of_all_cases_differ():
+    keys = {Part(layer=with_se(cell, place), inflow=inflow).key for inflow, cell, place in HOSTED}
+    assert len(keys) == len(HOSTED)
+
+
+def test_shake_shake_mixes_at_random_in_training_and_evenly_in_evaluation():
+    torch.manual_seed(0)
+    module = build_part(Part(layer=ShakeShake(stage=2, channels=4), inflow=Shape(4, 5)))
+    x = torch.randn(64, 4, 5, 5)
+    shake = module.get_submodule("sum.branches")
+    first, second = (branch.eval() for branch in shake.children())
+    a, b = first(x).detach(), second(x).detach()
+    shake.training = True
+    mixed = shake(x).detach()
+    share = ((mixed - b) / (a - b)).flatten(1).median(1).values  # alpha of each image
+    torch.testing.assert_close(mixed, share[:, None, None, None] * (a - b) + b, rtol=1e-3, atol=1e-3)
+    assert share.min() >= -1e-3
+    assert share.max() <= 1 + 1e-3
+    assert share.std() > 0.15  # of U(0, 1): 0.29
+    shake.training = False
+    torch.testing.assert_close(shake(x).detach(), 0.5 * (a + b))
+
+
+def test_shake_shake_draws_other_numbers_for_the_gradient():
+    torch.manual_seed(0)
+    shake = build_part(Part(layer=ShakeShake(stage=2, channels=4), inflow=Shape(4, 5))).get_submodule("sum.branches")
+    x = torch.randn(32, 4, 5, 5)
+    kept = []
+
+    def keep(_module, _inputs, out):
+        out.retain_grad()
+        kept.append(out)
+
+    for branch in shake.children():
+        branch.eval()
+        branch.register_forward_hook(keep)
+    shake.training = True
+    out = shake(x)
+    out.sum().backward()
+    beta = kept[0].grad.flatten(1)[:, 0]  # the same at every pixel of an image
+    torch.testing.assert_close(kept[0].grad, beta[:, None, None, None].expand_as(out))
+    torch.testing.assert_close(kept[1].grad, (1 - beta)[:, None, None, None].expand_as(out))
+    alpha = ((out - kept[1]) / (kept[0] - kept[1])).detach().flatten(1).median(1).values
+    assert abs(torch.corrcoef(torch.stack([alpha, beta]))[0, 1]) < 0.5  # of 32 independent pairs
+
+
+def test_adding_a_cell_touches_one_file_and_one_registration(tmp_path):
+    """The README's cell, put into a copy of the package: a new file, a line in `senas/cells/__init__.py`, no more."""
+    text = (ROOT / "README.md").read_text()
+    block = re.search(r"```python\n# ghost\.py\n(.*?)```", text, re.DOTALL)
+    assert block
+    source, registration = block[1].split("senas.Cell.register(Ghost)")
+    assert not registration.strip()
+    for folder in ("senas", "search_spaces", "profiles"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    source = source.replace("import senas\n", "from senas.cells.cell import Cell\n").replace("senas.Cell", "Cell")
+    (tmp_path / "senas" / "cells" / "ghost.py").write_text(source)
+    with (tmp_path / "senas" / "cells" / "__init__.py").open("a") as file:
+        file.write("from senas.cells.ghost import Ghost\n\nCell.register(Ghost)\n")
+    code = """
+import networkx, torch, senas
+from senas.cells import Ghost
+from senas.costs.complexity import whole_network_complexity
+from senas.layers.heads import LinearHead
+from senas.layers.stems import ConvStem
+from senas.references import REFERENCES
+
+def net(se=None):
+    cells = Ghost(stage=2, channels=8, se=se), Ghost(stage=3, channels=16, stride=2, se=se)
+    return senas.Architecture(
+        input=senas.Input(channels=1, size=8), stem=ConvStem(channels=4), cells=cells, head=LinearHead(classes=3)
+    )
+
+for place in "standard", "pre", "inner":
+    arch = net(senas.SEConfig(reduction=2, integration=place))
+    assert senas.Architecture.from_json(arch.to_json()) == arch
+    assert senas.complexity(arch) == whole_network_complexity(arch)
+    assert networkx.is_directed_acyclic_graph(senas.architecture_graph(arch))
+    network = senas.build_network(arch)
+    network(torch.randn(2, 1, 8, 8)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+REFERENCES["ghost"] = net
+with open("ghost.toml", "w") as file:
+    file.write('name = "g"\\nbackbone = "ghost"\\ninput = { channels = 1, size = 8 }\\nclasses = 3\\n'
+               '[se]\\nreduction = [2]\\nintegration = ["inner"]\\n[width]\\nstage.2 = [8, 12]\\n')
+print(senas.load_space("ghost.toml").size)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "8", done.stderr  # two widths, SE or not in two cells
