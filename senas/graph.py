@@ -36,14 +36,15 @@ _FUNCTIONS = {
     operator.mul: "mul",
     operator.getitem: "slice",
     torch.cat: "concat",
-    torch.flatten: "flatten",
     torch.sigmoid: "sigmoid",
     torch.tanh: "tanh",
     F.hardsigmoid: "hardsigmoid",
     F.relu: "relu",
+    F.linear: "linear",
     F.adaptive_avg_pool2d: "global_avg_pool",
     F.adaptive_max_pool2d: "global_max_pool",
 }
+_METHODS = {"flatten": "flatten", "relu_": "relu", "view_as": "reshape"}
 
 
 class _Tracer(fx.Tracer):
@@ -72,6 +73,8 @@ def architecture_graph(arch: Architecture) -> nx.DiGraph:
     names: dict[fx.Node, str] = {}
     graph = nx.DiGraph(digest=arch.digest)
     for node in traced.graph.nodes:
+        if node.op == "get_attr":  # weights are no operation
+            continue
         scope = _scope(node)
         names[node] = name = _unique(graph, node, scope)
         cell = int(scope.split(".")[1]) if scope.startswith("cells.") else None
@@ -83,7 +86,7 @@ def architecture_graph(arch: Architecture) -> nx.DiGraph:
             stage=None if cell is None else arch.cells[cell].stage,
             se=f"{scope}.".startswith(se_blocks) if se_blocks else False,
         )
-        graph.add_edges_from((names[source], name) for source in node.all_input_nodes)
+        graph.add_edges_from((names[source], name) for source in node.all_input_nodes if source in names)
     return graph
 
 
@@ -92,6 +95,8 @@ def _operation(node: fx.Node, modules: dict[str, nn.Module]) -> str:
         return {"placeholder": "input", "output": "output"}[node.op]
     if node.op == "call_module":
         return _MODULES[type(modules[str(node.target)])]
+    if node.op == "call_method":
+        return _METHODS[str(node.target)]
     return _FUNCTIONS[node.target]  # type: ignore[index]  # fx types targets as callable or str
 
 

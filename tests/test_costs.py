@@ -1,5 +1,6 @@
 """FLOPs and parameters to the integer, latency profiles, budgets."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from senas.cells import Basic
 from senas.costs.budget import Budget, Cost, check_possible, cost_of, show_cost
 from senas.costs.complexity import Complexity, complexity, count_module, part_complexity, whole_network_complexity
 from senas.costs.measure import Measurement, measure
+from senas.costs.model import CostModel
 from senas.costs.profile import Calibration, Device, LatencyProfile
 from senas.costs.profiling import measure_architectures, profile_space, session_drift
 from senas.errors import SenasError
@@ -74,12 +76,72 @@ def test_batch_norm_is_free_and_pooling_is_not():
 
 
 def test_the_sum_over_parts_is_the_whole_network_for_random_architectures():
+    """14 of each shipped space: 4 as they are, the others at a smaller input, which takes less time."""
     rng = np.random.default_rng(0)
+    checked = 0
     for name in shipped_spaces():
         space = load_space(name)
-        for _ in range(25):
-            arch = space.random(rng)
+        small = replace(space, input=replace(space.input, size=min(space.input.size, 96)))
+        for drawn in [space] * 4 + [small] * 10:
+            arch = drawn.random(rng)
             assert complexity(arch) == whole_network_complexity(arch)
+            checked += 1
+    assert checked >= 200
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_the_cost_model_is_complexity_by_look_up(name):
+    space = load_space(name)
+    small = replace(space, input=replace(space.input, size=min(space.input.size, 96)))
+    model = CostModel(small)
+    indices = small.random_indices(np.random.default_rng(0), 60)
+    samples = [small.sample_at(row) for row in indices]
+    assert [small.indices(sample).tolist() for sample in samples] == indices.tolist()
+    expected = [complexity(small.architecture(sample)) for sample in samples]
+    assert [model.complexity(sample) for sample in samples] == expected
+    flops, params = model.complexities(indices.astype(np.int16))
+    assert flops.tolist() == [cost.flops for cost in expected]
+    assert params.tolist() == [cost.params for cost in expected]
+    assert flops.dtype == params.dtype == np.int64
+
+
+def test_the_cost_model_covers_every_sample_of_a_space(tiny):
+    shares: list[float] = []
+    model = CostModel(tiny, progress=shares.append)
+    every = np.array(list(itertools.product(*(range(len(choice.options)) for choice in tiny.choices))))
+    flops, params = model.complexities(every)
+    expected = [complexity(tiny.architecture(tiny.sample_at(row))) for row in every]
+    assert list(zip(flops.tolist(), params.tolist(), strict=True)) == [(cost.flops, cost.params) for cost in expected]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    most = tiny.extreme(lambda part: part_complexity(part).flops, largest=True)
+    assert flops.max() == complexity(most).flops
+    assert model.complexities(every[:0])[0].shape == (0,)
+
+
+def test_the_cost_model_refuses_what_is_not_of_its_space(tiny):
+    model = CostModel(tiny)
+    sample = tiny.sample(np.random.default_rng(0))
+    with pytest.raises(SenasError, match=r"depth\.stage2: found 7, allowed: 1, 2"):
+        model.complexity({**sample, "depth.stage2": 7})
+    with pytest.raises(SenasError, match=r"missing choice 'width\.stage3'"):
+        model.complexity({label: option for label, option in sample.items() if label != "width.stage3"})
+    row = tiny.indices(sample)[None]
+    with pytest.raises(SenasError, match=r"found the shape \(1, 6\), expected \(N, 7\)"):
+        model.complexities(row[:, :-1])
+    row[0, 0] = 2
+    with pytest.raises(SenasError, match=r"depth\.stage2: found 2, allowed: 0 to 1"):
+        model.complexities(row)
+    row[0, 0] = -1
+    with pytest.raises(SenasError, match=r"depth\.stage2: found -1, allowed: 0 to 1"):
+        model.complexities(row)
+
+
+def test_the_other_places_of_se_that_the_paper_did_not_use_count_as_elsewhere():
+    # Independent counts: SE-MobileNet with SE after the depthwise convolution, SE-ShuffleNet with SE on the output.
+    inner, post = (SEConfig(reduction=16, integration=place) for place in ("inner", "post"))
+    assert complexity(reference("mobilenet", se=inner)) == Complexity(flops=571_071_104, params=4_586_046)
+    assert complexity(reference("shufflenet", se=post)) == Complexity(flops=139_921_152, params=2_594_908)
 
 
 def test_extremes_are_the_extremes_of_many():

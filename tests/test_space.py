@@ -1,6 +1,7 @@
 """Search spaces: what they contain, how they are drawn from, which files are refused."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from conftest import TINY_SPACE, formula_ms
 
 from senas.cells import Cell
 from senas.errors import SenasError
+from senas.references import reference
 from senas.space_file import load_space, shipped_spaces
+from senas.stage_space import Option
 
 
 def every_architecture(space):
@@ -21,6 +24,40 @@ def test_size_counts_distinct_architectures(tiny):
     # stage 2: 5 + 5^2 ways over its depths; stage 3: one choice of 3 for both depths, two widths; stage 4: 2
     assert tiny.size == (5 + 25) * (2 * 3 * 2) * 2 == 720
     assert len({arch.digest for arch in every_architecture(tiny)}) == 720
+
+
+@pytest.mark.parametrize(("name", "path"), shipped_spaces().items())
+def test_a_shipped_space_states_its_size(name, path):
+    stated = re.search(r"^# ([\d,]+) distinct architectures\.$", path.read_text(), re.MULTILINE)
+    assert stated
+    assert load_space(path).size == int(stated[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("name", sorted(shipped_spaces().keys() - {"se-resnet-digits"}))  # that one is for 8x8 images
+def test_a_shipped_space_contains_its_backbone_and_can_drop_its_last_se(name):
+    space = load_space(name)
+    backbone = reference(
+        space.backbone,
+        input_channels=space.input.channels,
+        input_size=space.input.size,
+        classes=space.head.classes,
+    )
+    sample: dict[str, Option] = {}
+    for choice in space.choices:
+        what, _, where = choice.label.partition(".")
+        number = int(where.removeprefix("stage").split(".")[0]) if where.startswith("stage") else 0
+        if what == "depth":
+            sample[choice.label] = len(backbone.stage(number))
+        elif what == "width":
+            layer = backbone.stage(number)[0] if number else backbone.stem
+            sample[choice.label] = getattr(layer, "channels")  # noqa: B009  # not all layers have it
+        else:
+            index = int(where.rpartition("cell")[2]) - 1
+            cells = backbone.stage(number)
+            sample[choice.label] = cells[index].se if index < len(cells) else None
+    assert space.architecture(sample) == backbone
+    dropped = {label: None if label.startswith("se.") else option for label, option in sample.items()}
+    assert space.architecture(dropped) == backbone.without_se()
 
 
 def test_parts_are_those_of_all_architectures(tiny):

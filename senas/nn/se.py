@@ -16,6 +16,10 @@ class SqueezeExcite(nn.Module):
     Both poolings are adaptive ones, so that the FLOP count sees either (one per input element). Without a squeeze the
     two layers become 1x1 convolutions on the full map and the gate varies over space (section 7.1).
 
+    A block at batch size 1 is mostly the calls it makes, hence linear layers on the squeezed vector and no call of a
+    torch module on the way. `scripts/benchmark_se.py` at the shapes of SE-ResNet-50 in fp32 on one core of a Xeon, torch 2.13,
+    eager, time relative to the common formulation (mean, two 1x1 convolutions), median over the shapes: FIGURES.
+
     Args:
         channels: C of the input and of the output.
         config: reduction, squeeze, excitation and bias; where the block sits is its cell's business.
@@ -30,18 +34,18 @@ class SqueezeExcite(nn.Module):
         self.pool = _SQUEEZES.get(config.squeeze)
         self.gate = _EXCITATIONS[config.excitation]
         if self.pool is not None:
-            self.reduce: nn.Module = nn.Linear(channels, hidden, bias=config.bias)
-            self.expand: nn.Module = nn.Linear(hidden, channels, bias=config.bias)
+            self.reduce: nn.Linear | nn.Conv2d = nn.Linear(channels, hidden, bias=config.bias)
+            self.expand: nn.Linear | nn.Conv2d = nn.Linear(hidden, channels, bias=config.bias)
         else:
             self.reduce = nn.Conv2d(channels, hidden, 1, bias=config.bias)
             self.expand = nn.Conv2d(hidden, channels, 1, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Recalibrate (B, C, H, W) to (B, C, H, W)."""
+        reduce, expand = self.reduce, self.expand
         if self.pool is None:
-            return x * self._scale(x)  # (B, C, H, W)
-        descriptor = torch.flatten(self.pool(x, 1), 1)  # (B, C)
-        return x * self._scale(descriptor)[:, :, None, None]  # (B, C, 1, 1)
-
-    def _scale(self, descriptor: Tensor) -> Tensor:
-        return self.gate(self.expand(F.relu(self.reduce(descriptor), inplace=True)))
+            return x * self.gate(expand(reduce(x).relu_()))
+        pooled = self.pool(x, 1)  # (B, C, 1, 1)
+        hidden = F.linear(pooled.flatten(1), reduce.weight, reduce.bias).relu_()  # (B, hidden)
+        scale = self.gate(F.linear(hidden, expand.weight, expand.bias))  # (B, C)
+        return x * scale.view_as(pooled)
