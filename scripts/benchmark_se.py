@@ -2,7 +2,7 @@
 
 The common formulation is what timm's `SqueezeExcite` does: mean over space, 1x1 convolution, ReLU, 1x1 convolution,
 sigmoid, multiply; timm itself joins where it can be imported. All variants run interleaved in one process and are given
-as ratios to the common formulation: below 1 is faster. The clock is the CPU time of one thread, or on CUDA device events.
+as ratios to the common formulation: below 1 is faster. The clock is the CPU time of one thread, on CUDA device events.
 
     python scripts/benchmark_se.py --seconds 2
     python scripts/benchmark_se.py --device cuda --batch 64

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from senas.cells.cell import Cell
     from senas.costs.budget import Budget, Cost, cost_of
     from senas.costs.complexity import complexity
+    from senas.costs.model import CostModel
     from senas.costs.profile import LatencyProfile
     from senas.costs.profiling import profile_space
     from senas.errors import SenasError
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from senas.searching.run import Run
     from senas.searching.search import resume, search
     from senas.searching.trial import Trial
-    from senas.space import SearchSpace
-    from senas.space_file import load_space
+    from senas.spaces.file import load_space
+    from senas.spaces.space import SearchSpace
     from senas.training.data import Dataset, Split
     from senas.training.evaluator import TrainingEvaluator
     from senas.training.loop import Recipe
@@ -40,6 +41,7 @@ _HOME = {
     "Budget": "costs.budget",
     "Cell": "cells.cell",
     "Cost": "costs.budget",
+    "CostModel": "costs.model",
     "Dataset": "training.data",
     "Head": "layers.heads",
     "Input": "architecture",
@@ -47,7 +49,7 @@ _HOME = {
     "Recipe": "training.loop",
     "Run": "searching.run",
     "SEConfig": "se",
-    "SearchSpace": "space",
+    "SearchSpace": "spaces.space",
     "SenasError": "errors",
     "Split": "training.data",
     "Stem": "layers.stems",
@@ -59,7 +61,7 @@ _HOME = {
     "cost_of": "costs.budget",
     "load_data": "training.sources",
     "load_network": "nn.weights",
-    "load_space": "space_file",
+    "load_space": "spaces.file",
     "profile_space": "costs.profiling",
     "reference": "references",
     "resume": "searching.search",
@@ -72,6 +74,7 @@ __all__ = [
     "Budget",
     "Cell",
     "Cost",
+    "CostModel",
     "Dataset",
     "Head",
     "Input",

@@ -54,7 +54,7 @@ def options(
 def spaces() -> None:
     """List the shipped search spaces."""
     from senas.report.tables import spaces_table
-    from senas.space_file import load_space, shipped_spaces
+    from senas.spaces.file import load_space, shipped_spaces
 
     console().print(spaces_table([(name, load_space(name)) for name in shipped_spaces()]))
     next_command("senas", "search", "se-resnet-digits", "--latency-budget", "70%")

@@ -13,7 +13,7 @@ from senas.layers.heads import LinearHead
 from senas.layers.stems import ConvStem
 from senas.references import reference
 from senas.se import SEConfig
-from senas.space_file import load_space, shipped_spaces
+from senas.spaces.file import load_space, shipped_spaces
 
 
 def test_json_round_trip_over_all_shipped_spaces():

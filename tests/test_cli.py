@@ -81,7 +81,7 @@ def tiny_file(tmp_path):
         (("profile", "se-resnet-digits", "--device", "tpu"), "--device: found 'tpu'"),
         (("profile", "se-resnet-digits", "--dtype", "fp12"), "--dtype: found 'fp12', did you mean 'fp32'?"),
         (("profile", "se-resnet-digits", "--batch", "0"), "batch: found 0, allowed: at least 1"),
-        (("complexity", "resnet19"), "architecture: found 'resnet19', did you mean 'resnet20'?"),
+        (("complexity", "vgg61"), "architecture: found 'vgg61', did you mean 'vgg16'?"),
         (("complexity", "resnet20", "--se", "16"), "--se: found '16'"),
         (("complexity", "resnet20", "--se", "r=x"), "--se r: found 'x', expected whole numbers"),
         (("complexity", "resnet20", "--se", "r=64"), "SE reduction: found 64, allowed: at most its 16 channels"),
@@ -167,6 +167,14 @@ def test_spaces_and_complexity_print_exact_numbers(cli):
     found = json.loads(out)
     assert found["flops"] == sum(part["flops"] for part in found["parts"])
     assert found["params"] == sum(part["params"] for part in found["parts"])
+    for place in ("flops", "params"):
+        plain = getattr(senas.complexity(senas.reference("resnet20")), place)
+        assert found[place] - found[f"se_{place}"] == plain
+    first = found["parts"][1]
+    assert (first["stage"], first["kind"], first["input"], first["output"]) == (2, "basic", [16, 32, 32], [16, 32, 32])
+    _, out, _ = cli("complexity", "resnet50", "--se", "r=16", "--se-stages", "5")
+    assert "stage 5: bottleneck" in out
+    assert "2048x7x7" in out
 
 
 def test_profile_writes_where_it_is_told(cli, tiny_file, tmp_path):

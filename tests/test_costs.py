@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import formula_ms, formula_profile
+from conftest import formula_ms, formula_profile, smaller
 from torch import nn
 
 from senas.architecture import Architecture, Input
@@ -23,7 +23,7 @@ from senas.layers.heads import LinearHead
 from senas.layers.stems import ConvStem
 from senas.references import reference
 from senas.se import SEConfig
-from senas.space_file import load_space, shipped_spaces
+from senas.spaces.file import load_space, shipped_spaces
 
 
 def test_a_small_network_counted_by_hand():
@@ -76,13 +76,12 @@ def test_batch_norm_is_free_and_pooling_is_not():
 
 
 def test_the_sum_over_parts_is_the_whole_network_for_random_architectures():
-    """14 of each shipped space: 4 as they are, the others at a smaller input, which takes less time."""
+    """14 of each shipped space, 2 of them at its own size; `scripts/benchmark_costs.py` checks more of those."""
     rng = np.random.default_rng(0)
     checked = 0
     for name in shipped_spaces():
         space = load_space(name)
-        small = replace(space, input=replace(space.input, size=min(space.input.size, 96)))
-        for drawn in [space] * 4 + [small] * 10:
+        for drawn in [space] * 2 + [smaller(space)] * 12:
             arch = drawn.random(rng)
             assert complexity(arch) == whole_network_complexity(arch)
             checked += 1
@@ -91,8 +90,7 @@ def test_the_sum_over_parts_is_the_whole_network_for_random_architectures():
 
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_the_cost_model_is_complexity_by_look_up(name):
-    space = load_space(name)
-    small = replace(space, input=replace(space.input, size=min(space.input.size, 96)))
+    small = smaller(load_space(name))
     model = CostModel(small)
     indices = small.random_indices(np.random.default_rng(0), 60)
     samples = [small.sample_at(row) for row in indices]
@@ -147,7 +145,7 @@ def test_the_other_places_of_se_that_the_paper_did_not_use_count_as_elsewhere():
 def test_extremes_are_the_extremes_of_many():
     rng = np.random.default_rng(0)
     for name in shipped_spaces():
-        space = load_space(name)
+        space = smaller(load_space(name))
         drawn = [complexity(space.random(rng)).params for _ in range(200)]
         least, most = (
             complexity(space.extreme(lambda part: part_complexity(part).params, largest=largest)).params

@@ -14,7 +14,7 @@ LAYERS = [
     ["layers"],
     ["cells"],
     ["architecture"],
-    ["references", "stage_space", "space", "space_file"],
+    ["references", "spaces"],
     ["nn", "graph"],
     ["costs"],
     ["training"],

@@ -21,7 +21,7 @@ from senas.searching.nni_space import NNISpace
 from senas.searching.pareto import hypervolume, knee, pareto_front
 from senas.searching.strategies import STRATEGIES, make_strategy
 from senas.searching.trial import Status, Trial, trial_seed
-from senas.space_file import load_space, shipped_spaces
+from senas.spaces.file import load_space
 
 
 def accuracy_of(arch) -> float:
@@ -162,7 +162,7 @@ def test_a_journal_of_another_strategy_is_not_gone_on_with(tiny, tmp_path):
 
 
 def test_max_params_pushes_the_search_to_networks_without_se_in_the_final_stage():
-    for name in shipped_spaces():
+    for name in ("se-resnet-digits", "se-resnet-cifar", "se-resnet-imagenet"):
         space = load_space(name)
         drawn = [space.random(np.random.default_rng(seed)) for seed in range(300)]
         bound = float(np.percentile([cost_of(arch, None).params for arch in drawn], 5))

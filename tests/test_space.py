@@ -10,8 +10,8 @@ from conftest import TINY_SPACE, formula_ms
 from senas.cells import Cell
 from senas.errors import SenasError
 from senas.references import reference
-from senas.space_file import load_space, shipped_spaces
-from senas.stage_space import Option
+from senas.spaces.file import load_space, shipped_spaces
+from senas.spaces.stage import Option
 
 
 def every_architecture(space):

@@ -8,7 +8,7 @@ from senas.architecture import Architecture, Part
 from senas.costs.complexity import complexity, part_complexity
 from senas.costs.profile import LatencyProfile
 from senas.errors import BudgetError
-from senas.space import SearchSpace
+from senas.spaces.space import SearchSpace
 
 Objective = Literal["latency", "flops", "params"]
 

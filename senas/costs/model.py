@@ -11,8 +11,8 @@ from senas.architecture import Part
 from senas.costs.complexity import Complexity, part_complexity
 from senas.errors import SpaceError
 from senas.layers.layout import Shape
-from senas.space import Sample, SearchSpace
-from senas.stage_space import StageSpace
+from senas.spaces.space import Sample, SearchSpace
+from senas.spaces.stage import StageSpace
 
 _CHUNK = 4_096  # rows at a time, so that what is in work stays in the cache
 

@@ -10,7 +10,7 @@ from senas.costs.measure import Measurement, cpu_name
 from senas.errors import ProfileError
 from senas.parsing import digest_of, read_json, write_json
 from senas.resources import shipped_folder
-from senas.space import SearchSpace
+from senas.spaces.space import SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from senas.costs.measure import Measurement, cpu_name, measure
 from senas.costs.profile import Anchor, Calibration, Device, LatencyProfile, Mode, Protocol, Software, Validation
 from senas.errors import ProfileError
 from senas.nn.network import build_network, build_part
-from senas.space import SearchSpace
+from senas.spaces.space import SearchSpace
 from senas.version import __version__
 
 _ANCHORS = 5

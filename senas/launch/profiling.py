@@ -6,7 +6,7 @@ from senas.costs.profile import LatencyProfile
 from senas.costs.profiling import profile_space
 from senas.errors import ProfileError
 from senas.launch.options import ProgressDisplay, check_measurable, check_one_of
-from senas.space_file import load_space
+from senas.spaces.file import load_space
 
 
 def launch_profile(

@@ -14,8 +14,8 @@ from senas.launch.options import ProgressDisplay, check_device, check_measurable
 from senas.searching.run import Run
 from senas.searching.search import measure_front, search
 from senas.searching.strategies import STRATEGIES
-from senas.space import SearchSpace
-from senas.space_file import load_space
+from senas.spaces.file import load_space
+from senas.spaces.space import SearchSpace
 from senas.training.evaluator import TrainingEvaluator
 from senas.training.loop import Recipe
 from senas.training.sources import load_data

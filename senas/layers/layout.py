@@ -69,8 +69,8 @@ class Chain(Operation):
         return inflow
 
 
-class Sum(Operation):
-    """The sum of what branches side by side make of the same inflow.
+class Branches(Operation):
+    """Operations side by side, each of which sees the same inflow.
 
     Args:
         branches: by name.
@@ -85,6 +85,12 @@ class Sum(Operation):
     def inner(self) -> tuple[Operation, ...]:
         """The branches."""
         return tuple(self.branches.values())
+
+
+class Sum(Branches):
+    """The sum of what the branches make of their inflow."""
+
+    __slots__ = ()
 
     def shape(self, inflow: Shape) -> Shape:
         """The shape that all branches agree on."""
@@ -103,25 +109,13 @@ class ShakeSum(Sum):
     __slots__ = ()
 
 
-class Concat(Operation):
-    """The channels of all branches, one branch after the other.
+class Concat(Branches):
+    """The channels of all branches, one branch after the other."""
 
-    Args:
-        branches: by name.
-    """
-
-    __slots__ = ("branches",)
-
-    def __init__(self, **branches: Operation):
-        self.branches = branches
-
-    @property
-    def inner(self) -> tuple[Operation, ...]:
-        """The branches."""
-        return tuple(self.branches.values())
+    __slots__ = ()
 
     def shape(self, inflow: Shape) -> Shape:
-        """The sum of their channels at the size that all agree on."""
+        """The sum of the branches' channels at the size that all agree on."""
         shapes = {name: branch.shape(inflow) for name, branch in self.branches.items()}
         _require_same("size of a concatenation", {name: shape.size for name, shape in shapes.items()})
         return Shape(sum(shape.channels for shape in shapes.values()), next(iter(shapes.values())).size)

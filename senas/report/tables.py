@@ -11,7 +11,7 @@ from senas.costs.budget import Budget, show_cost
 from senas.costs.complexity import Complexity, complexity, part_complexity
 from senas.costs.profile import LatencyProfile
 from senas.searching.trial import Trial
-from senas.space import SearchSpace
+from senas.spaces.space import SearchSpace
 
 
 def front_table(front: Sequence[Trial], *, with_se: bool) -> Table:

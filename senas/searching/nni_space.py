@@ -13,7 +13,7 @@ from nni.mutable import Categorical, LabeledMutable, Mutable, MutableDict, Sampl
 from nni.nas.space import ExecutableModelSpace, ModelStatus  # noqa: E402
 
 from senas.architecture import Architecture  # noqa: E402
-from senas.space import SearchSpace  # noqa: E402
+from senas.spaces.space import SearchSpace  # noqa: E402
 
 
 class NNISpace(ExecutableModelSpace):

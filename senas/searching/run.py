@@ -15,7 +15,7 @@ from senas.parsing import read_json, to_plain, write_json
 from senas.searching.journal import Journal
 from senas.searching.pareto import hypervolume, knee, pareto_front
 from senas.searching.trial import Trial
-from senas.space import SearchSpace
+from senas.spaces.space import SearchSpace
 from senas.training.loop import Recipe
 from senas.version import __version__
 

@@ -13,7 +13,7 @@ from senas.searching.loop import SearchProgress, drive
 from senas.searching.run import Run, SearchOptions, Training
 from senas.searching.strategies import DEFAULT_STRATEGY, make_strategy
 from senas.searching.trial import Trial
-from senas.space import SearchSpace
+from senas.spaces.space import SearchSpace
 from senas.training.evaluator import Evaluate, TrainingEvaluator
 
 

@@ -16,7 +16,7 @@ from senas.layers.layout import Shape
 from senas.layers.stems import Stem
 from senas.parsing import digest_of
 from senas.se import SEConfig
-from senas.stage_space import Choice, Option, StageSpace, vary
+from senas.spaces.stage import Choice, Option, StageSpace, vary
 
 Sample = Mapping[str, Option]
 

@@ -12,7 +12,7 @@ from senas.parsing import from_plain, os_reason
 from senas.references import reference
 from senas.resources import shipped_folder
 from senas.se import Excitation, Integration, SEConfig, Squeeze
-from senas.space import SearchSpace, StageSpace
+from senas.spaces.space import SearchSpace, StageSpace
 
 T = TypeVar("T")
 MAX_OPTIONS = 1_000
