@@ -76,10 +76,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if not 1 <= arguments.check <= arguments.one <= arguments.many:
         parser.error("--check, --one, --many: allowed: 1 <= check <= one <= many")
+    try:
+        spaces = {name: senas.load_space(name) for name in arguments.space}
+    except senas.SenasError as error:
+        parser.error(str(error))
     found = {}
-    for name in arguments.space:
+    for name, space in spaces.items():
         found[name] = row = figures(
-            senas.load_space(name),
+            space,
             one=arguments.one,
             many=arguments.many,
             check=arguments.check,

@@ -178,10 +178,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device: found cuda, but torch sees no CUDA device here, allowed: cpu")
+    batches = arguments.batch or [1, 16]
+    if min(batches) < 1:
+        parser.error(f"--batch: found {min(batches)}, allowed: at least 1")
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
     results: list[dict[str, object]] = []
-    for batch in arguments.batch or (1, 16):
+    for batch in batches:
         for memory_format in (torch.contiguous_format, torch.channels_last):
             for mode in ("eager", "compiled") if arguments.compile else ("eager",):
                 for backward in (False, True):

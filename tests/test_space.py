@@ -115,6 +115,29 @@ def test_cells_beyond_the_backbone_repeat_the_last_at_stride_1(tmp_path):
     assert [getattr(cell, "stride", None) for cell in arch.stage(3)] == [2, 1, 1, 1, 1]
 
 
+def test_a_cell_without_a_stride_is_repeated_as_it_is_and_without_channels_not_widened(tmp_path):
+    path = tmp_path / "deep.toml"
+    text = """
+name = "deep"
+backbone = "inception_resnet_v2"
+input = { channels = 3, size = 96 }
+classes = 10
+[se]
+reduction = [8]
+[depth]
+stage.3 = [12]
+"""
+    path.write_text(text)
+    arch = load_space(path).random(np.random.default_rng(0))
+    assert [cell.kind for cell in arch.stage(3)] == ["inception_resnet"] * 12
+    path.write_text(text + "[width]\nstage.3 = [256]\n")
+    with pytest.raises(SenasError, match="stage 3: inception_resnet cell: width: found 256, allowed: none"):
+        load_space(path)
+    path.write_text(text + "[width]\nstem = [256]\n")
+    with pytest.raises(SenasError, match="inception_resnet stem: width: found 256, allowed: none"):
+        load_space(path)
+
+
 def test_the_same_generator_draws_the_same_architectures(tiny):
     draws = [[tiny.random(rng).digest for _ in range(20)] for rng in map(np.random.default_rng, (5, 5, 6))]
     assert draws[0] == draws[1] != draws[2]

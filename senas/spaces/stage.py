@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Literal, TypeVar
 
 from senas.architecture import Part
@@ -60,12 +61,17 @@ class StageSpace:
 
     def cell(self, index: int, width: int | None, se: SEConfig | None) -> Cell:
         """The cell at an index of the stage; beyond the backbone's cells its last one again, at stride 1."""
-        cell = self.cells[min(index, len(self.cells) - 1)]
-        if index >= len(self.cells):
-            cell = vary(cell, stride=1)
-        if width is not None:
-            cell = vary(cell, channels=width)
-        return replace(cell, se=se)
+        key = min(index, len(self.cells)), width, se
+        found = self._made.get(key)
+        if found is None:
+            cell = self.cells[index] if index < len(self.cells) else _repeated(self.cells[-1])
+            found = self._made[key] = replace(cell if width is None else vary(cell, channels=width), se=se)
+        return found
+
+    @cached_property
+    def _made(self) -> dict[tuple[int, int | None, SEConfig | None], Cell]:
+        """Cells made before: a search makes the same few again and again."""
+        return {}
 
     def parts(self, inflow: Shape, width: int | None, depth: int, se: SEConfig | None) -> tuple[Part, ...]:
         """The stage's cells, all with the same SE choice, where `inflow` flows in."""
@@ -87,13 +93,21 @@ class StageSpace:
         yield from (Choice(label=label, options=self.se) for label in labels)
 
 
-def vary(layer: Layer, **values: int) -> Layer:
-    """The layer with another number of channels or another stride.
+def vary(layer: Layer, *, channels: int) -> Layer:
+    """The layer with another number of output channels.
 
     Raises:
         SpaceError: the layer has no such number.
     """
-    for name in values.keys() - {field.name for field in fields(layer)}:
-        where = f"stage {layer.stage}: a {layer.kind} cell" if isinstance(layer, Cell) else f"the {layer.kind} stem"
-        raise SpaceError(f"{where} has no {name} to vary")
-    return replace(layer, **values)
+    if not _has(layer, "channels"):
+        where = f"stage {layer.stage}: {layer.kind} cell" if isinstance(layer, Cell) else f"{layer.kind} stem"
+        raise SpaceError(f"{where}: width: found {channels}, allowed: none, its channels are fixed")
+    return replace(layer, channels=channels)  # type: ignore[call-arg]  # checked above
+
+
+def _repeated(cell: Cell) -> Cell:
+    return replace(cell, stride=1) if _has(cell, "stride") else cell  # type: ignore[call-arg]  # checked
+
+
+def _has(layer: Cell | Stem, name: str) -> bool:
+    return name in {field.name for field in fields(layer)}
