@@ -35,9 +35,21 @@ class Family:
 
     @classmethod
     def register(cls, *members: type) -> None:
-        """Make members of the family known under their `kind`."""
+        """Make members of the family known under their `kind`.
+
+        Raises:
+            ParseError: not a member of the family, without a kind, or of a kind that another member has.
+        """
         for member in members:
-            cls.kinds[member.kind] = member
+            kind = getattr(member, "kind", None)
+            if not issubclass(member, cls) or not dataclasses.is_dataclass(member) or not isinstance(kind, str):
+                raise ParseError(
+                    f"{member.__name__}: expected a data class, a subclass of {cls.__name__} with a `kind`"
+                )
+            other = cls.kinds.setdefault(kind, member)
+            if (other.__module__, other.__qualname__) != (member.__module__, member.__qualname__):
+                raise ParseError(f"{member.__name__}: kind: found '{kind}', which is taken by {other.__name__}")
+            cls.kinds[kind] = member
 
 
 def from_plain(kind: type[T], data: object, where: str) -> T:

@@ -4,9 +4,9 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar, get_args
 
 import pytest
 import torch
@@ -30,9 +30,10 @@ from senas.cells import (
 from senas.costs.complexity import count_module, part_complexity
 from senas.errors import SenasError
 from senas.layers.heads import LinearHead
-from senas.layers.layout import Shape
+from senas.layers.layout import Chain, Concat, Shape
 from senas.layers.operations import SE
 from senas.layers.stems import ConvStem
+from senas.nn.build import build
 from senas.nn.network import build_part
 from senas.nn.se import SqueezeExcite
 from senas.se import Integration, SEConfig
@@ -220,6 +221,32 @@ def test_shake_shake_draws_other_numbers_for_the_gradient():
     torch.testing.assert_close(kept[1].grad, (1 - beta)[:, None, None, None].expand_as(out))
     alpha = ((out - kept[1]) / (kept[0] - kept[1])).detach().flatten(1).median(1).values
     assert abs(torch.corrcoef(torch.stack([alpha, beta]))[0, 1]) < 0.5  # of 32 independent pairs
+
+
+def test_what_is_no_kind_of_cell_is_not_registered():
+    class Bare(Cell):
+        def layout(self, inflow):
+            return Chain()
+
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Basic2(Cell):
+        kind: ClassVar[str] = "basic"
+
+        def layout(self, inflow):
+            return Chain()
+
+    with pytest.raises(SenasError, match="Bare: expected a data class, a subclass of Cell with a `kind`"):
+        Cell.register(Bare)
+    with pytest.raises(SenasError, match="SEConfig: expected a data class, a subclass of Cell with a `kind`"):
+        Cell.register(SEConfig)
+    with pytest.raises(SenasError, match="Basic2: kind: found 'basic', which is taken by Basic"):
+        Cell.register(Basic2)
+    assert Cell.kinds["basic"] is Basic
+
+
+def test_a_branch_that_torch_cannot_name_is_refused():
+    with pytest.raises(SenasError, match="branch: found 'double', allowed"):
+        build(Concat(double=Chain(), other=Chain()), Shape(4, 4))
 
 
 def test_adding_a_cell_touches_one_file_and_one_registration(tmp_path):

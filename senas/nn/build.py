@@ -4,6 +4,7 @@ from collections import Counter, OrderedDict
 
 from torch import nn
 
+from senas.errors import ArchitectureError
 from senas.layers import operations as ops
 from senas.layers.layout import Chain, Concat, Operation, ShakeSum, Shape, Sum
 from senas.nn import modules
@@ -25,11 +26,11 @@ def build(operation: Operation, inflow: Shape, *, inplace: bool = False) -> nn.M
         case Chain(steps=steps):
             return _chain(steps, inflow)
         case ShakeSum(branches=branches):
-            return modules.ShakeSum(_side_by_side(branches, inflow))
+            return _side_by_side(modules.ShakeSum, branches, inflow)
         case Sum(branches=branches):
-            return modules.Sum(_side_by_side(branches, inflow))
+            return _side_by_side(modules.Sum, branches, inflow)
         case Concat(branches=branches):
-            return modules.Concat(_side_by_side(branches, inflow))
+            return _side_by_side(modules.Concat, branches, inflow)
         case ops.Conv(channels, stride=stride, groups=groups, bias=bias):
             kernels, paddings = operation.kernels, operation.paddings
             return nn.Conv2d(inflow.channels, channels, kernels, stride, paddings, groups=groups, bias=bias)
@@ -77,8 +78,15 @@ def _chain(steps: tuple[Operation, ...], inflow: Shape) -> nn.Sequential:
     return nn.Sequential(built)
 
 
-def _side_by_side(branches: dict[str, Operation], inflow: Shape) -> dict[str, nn.Module]:
-    return {name: build(branch, inflow) for name, branch in branches.items()}
+def _side_by_side(kind: type[nn.ModuleDict], branches: dict[str, Operation], inflow: Shape) -> nn.ModuleDict:
+    built = kind()
+    for name, branch in branches.items():
+        if hasattr(built, name):
+            raise ArchitectureError(
+                f"branch: found '{name}', allowed: any name that torch modules have no attribute of"
+            )
+        built[name] = build(branch, inflow)
+    return built
 
 
 def _name(operation: Operation) -> str:
