@@ -11,11 +11,11 @@ from pathlib import Path
 from senas.cells import Cell
 from senas.errors import ArchitectureError
 from senas.layers.heads import Head
+from senas.layers.layer import MAX_CHANNELS
 from senas.layers.layout import Operation, Shape
 from senas.layers.stems import Stem
 from senas.parsing import canonical, digest_of, from_plain, read_json, to_plain, write_json
 
-MAX_CHANNELS = 8_192
 MAX_SIZE = 4_096
 MAX_CELLS = 4_096
 

@@ -28,6 +28,7 @@ _MODULES: dict[type[nn.Module], str] = {
     nn.Dropout: "dropout",
     nn.ChannelShuffle: "shuffle",
     modules.Subsample: "subsample",
+    modules.Shift: "shift",
     modules.PadChannels: "pad_channels",
     modules.Scale: "scale",
 }
@@ -58,7 +59,7 @@ def architecture_graph(arch: Architecture) -> nx.DiGraph:
     """The operations of one forward pass at batch 1 as a directed acyclic graph.
 
     Returns:
-        One node per operation, named by its place in the module (`cells.0.branch.conv1`), with the attributes
+        One node per operation, named by its place in the module (`cells.0.sum.branch.conv1`), with the attributes
         `operation` (conv, batch_norm, add, ...), `shape` (of its output, batch included), `cell` (index of the cell,
         `None` in stem and head), `stage` (`None` in stem and head) and `se` (whether it belongs to an SE block).
         Edges follow the data. Inputs and outputs are the nodes `input` and `output`.
@@ -101,7 +102,7 @@ def _operation(node: fx.Node, modules: dict[str, nn.Module]) -> str:
 
 
 def _scope(node: fx.Node) -> str:
-    """The path of the module whose forward made the node, such as `cells.0.branch.se`."""
+    """The path of the module whose forward made the node, such as `cells.0.sum.branch.se`."""
     if node.op == "call_module":
         return str(node.target)
     stack = node.meta.get("nn_module_stack") or {}

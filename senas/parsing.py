@@ -5,6 +5,7 @@ module has to check them again. Standard library alone, since profiles and archi
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -65,6 +66,23 @@ def from_plain(kind: type[T], data: object, where: str) -> T:
         ParseError: unknown or missing key, or a value of another type; the message names the place.
     """
     return cast(T, _convert(kind, data, where))
+
+
+def check_types(value: object) -> None:
+    """Hold the fields of a frozen data class to their declared types; a whole number becomes a float where one belongs.
+
+    Raises:
+        ParseError: a field of another type; the message names it.
+    """
+    kind = type(value)
+    where = f"{value.kind}: " if isinstance(value, Family) else ""
+    for name, hint in _hints(kind).items():
+        if name not in _field_names(kind):
+            continue
+        found = getattr(value, name)
+        if not dataclasses.is_dataclass(found):
+            plain = list(found) if isinstance(found, tuple) else found
+            object.__setattr__(value, name, _convert(hint, plain, f"{where}{name}"))
 
 
 def to_plain(value: object) -> Any:
@@ -160,9 +178,13 @@ def _convert(kind: Any, data: object, where: str) -> object:
         (kind,) = (argument for argument in arguments if argument is not type(None))
         return _convert(kind, data, where)
     if origin is tuple:
-        if not isinstance(data, list):
-            raise ParseError(f"{where}: found {_show(data)}, expected a list")
-        return tuple(_convert(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(data))
+        many = arguments[-1] is Ellipsis
+        if not isinstance(data, list) or not (many or len(data) == len(arguments)):
+            raise ParseError(f"{where}: found {_show(data)}, expected a list{'' if many else f' of {len(arguments)}'}")
+        kinds = [arguments[0]] * len(data) if many else arguments
+        return tuple(
+            _convert(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, data, strict=True))
+        )
     if origin is dict:
         return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in _table(data, where).items()}
     return _convert_scalar(kind, data, where)
@@ -190,7 +212,7 @@ def _convert_dataclass(kind: Any, data: object, where: str) -> object:
     missing = [name for name, field in fields.items() if name not in table and _is_required(field)]
     if missing:
         raise ParseError(f"{where}: missing key '{missing[0]}'")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     values = {key: _convert(hints[key], item, f"{where}: {key}") for key, item in table.items()}
     return kind(**values)
 
@@ -201,6 +223,16 @@ def _pick_kind(family: type[Family], table: dict[str, object], where: str) -> tu
     if not isinstance(name, str) or name not in family.kinds:
         raise ParseError(f"{where}: kind: {one_of(str(name), family.kinds)}")
     return family.kinds[name], {key: item for key, item in table.items() if key != "kind"}
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+@functools.cache
+def _field_names(kind: Any) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 def _is_required(field: "dataclasses.Field[Any]") -> bool:

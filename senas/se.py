@@ -18,11 +18,11 @@ class SEConfig:
         reduction: r of Hu et al. 2018, section 3.2: the hidden layer has channels // r units.
         squeeze: how each channel becomes one number; `none` skips the pooling (Hu et al. 2018, section 7.1, NoSqueeze).
         excitation: the gate's activation (section 6.3; `hardsigmoid` as in MobileNetV3, Howard et al. 2019).
-        integration: where in the cell the block sits (section 6.5, figure 5): `standard` after the branch's last batch
-            norm, `pre` before the branch, `post` after the addition and its ReLU, `identity` on the skip path,
+        integration: where in the cell the block sits (section 6.5 with figure 5): `standard` after the branch's last
+            batch norm, `pre` before the branch, `post` after the addition and its ReLU, `identity` on the skip path,
             `inner` right after the (first) 3x3 convolution with its batch norm and ReLU, the paper's SE_3x3.
         bias: whether the two layers have biases (the paper's ablations go without).
-        multiple: the hidden layer is rounded to a multiple of this many units (8 in MobileNetV3, section 6.1).
+        multiple: the hidden layer is rounded to a multiple of this many units, as in the released MobileNetV3 (8).
     """
 
     reduction: int
@@ -43,7 +43,9 @@ class SEConfig:
                 raise ArchitectureError(f"SE {name}: {one_of(str(value), get_args(literal))}")
 
     def hidden(self, channels: int) -> int:
-        """Units of the hidden layer for a block on `channels` channels, rounded down as the authors' models do.
+        """Units of the hidden layer for a block on `channels` channels.
+
+        Rounded down as in the authors' models, or to the nearest `multiple`, see `round_channels`.
 
         Raises:
             ArchitectureError: the reduction is larger than the channels.

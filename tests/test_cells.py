@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 import pytest
 import torch
@@ -27,11 +27,11 @@ from senas.cells import (
     ShakeShake,
     ShuffleUnit,
 )
-from senas.costs.complexity import count_module, part_complexity
+from senas.costs.complexity import complexity, whole_network_complexity
 from senas.errors import SenasError
 from senas.layers.heads import LinearHead
-from senas.layers.layout import Chain, Concat, Shape
-from senas.layers.operations import SE
+from senas.layers.layout import Chain, Concat, Shape, Sum
+from senas.layers.operations import SE, Conv, Linear
 from senas.layers.stems import ConvStem
 from senas.nn.build import build
 from senas.nn.network import build_part
@@ -92,6 +92,10 @@ HOSTED = [(inflow, cell, place) for inflow, cell, places in CASES for place in s
 
 def with_se(cell: Cell, place: str, **changes) -> Cell:
     return replace(cell, se=SEConfig(**{"reduction": 2, "integration": place, **changes}))
+
+
+def made(kind: Any, **values: Any) -> object:
+    return kind(**values)
 
 
 def label(value: object) -> str | None:
@@ -163,8 +167,7 @@ def test_a_cell_keeps_its_identity_in_json_and_in_names(inflow, cell, places):
     part = list(arch.parts())[1]
     assert part.key.startswith("cell(")
     assert part.key.endswith(f"se=(reduction=2)) on {inflow.channels}x{inflow.size}x{inflow.size}")
-    shape = (1, inflow.channels, inflow.size, inflow.size)
-    assert part_complexity(part) == count_module(build_part(part), shape)
+    assert complexity(arch) == whole_network_complexity(arch)
 
 
 def test_branches_that_disagree_are_refused_in_one_line():
@@ -177,9 +180,151 @@ def test_branches_that_disagree_are_refused_in_one_line():
     )
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: made(Basic, stage=2, channels=0), "basic: channels: found 0, allowed: 1 to 8192"),
+        (lambda: made(Basic, stage=2, channels=10**6), "basic: channels: found 1000000, allowed: 1 to 8192"),
+        (lambda: made(Basic, stage=0, channels=8), "basic: stage: found 0, allowed: 1 to 99"),
+        (lambda: made(Basic, stage=2, channels=8, stride=True), "basic: stride: found True, expected a whole number"),
+        (
+            lambda: made(Basic, stage=2, channels=8, shortcut="padd"),
+            "basic: shortcut: found 'padd', did you mean 'pad'?",
+        ),
+        (
+            lambda: made(Bottleneck, stage=2, channels=8, expansion=0),
+            "bottleneck: expansion: found 0, allowed: 1 to 64",
+        ),
+        (lambda: made(Bottleneck, stage=2, channels=8, strided="5x5"), "bottleneck: strided: found '5x5'"),
+        (lambda: made(MBConv, stage=2, channels=8, expansion=-3), "mbconv: expansion: found -3.0, allowed: 1 to 64"),
+        (
+            lambda: made(InceptionResNet, stage=2, module="d", scale=0.1),
+            "inception_resnet: module: found 'd', allowed: a, b, c",
+        ),
+        (
+            lambda: made(InceptionReduction, stage=2, module="c"),
+            "inception_reduction: module: found 'c', allowed: a, b",
+        ),
+        (
+            lambda: made(Inception, stage=2, pointwise=4, single=(4,), double=(4, 6), pooling="avg", pooled=5),
+            "inception: single: found [4], expected a list of 2",
+        ),
+        (
+            lambda: made(Inception, stage=2, pointwise=4, single=(4, 4), double=(4, 6), pooling="mean", pooled=5),
+            "inception: pooling: found 'mean'",
+        ),
+        (lambda: made(LinearHead, classes=0), "linear: classes: found 0, allowed: 1 to 8192"),
+        (lambda: made(ConvStem, channels=8, kernel=0), "conv: kernel: found 0, allowed: 1 to 31"),
+        (lambda: made(ConvStem, channels=8, activation="gelu"), "conv: activation: found 'gelu'"),
+        (lambda: Conv(8, 3, stride=0), "convolution: stride: found 0, expected a whole number of at least 1"),
+        (
+            lambda: Conv(8, (1, 7), padding=0).shape(Shape(4, 9)),
+            "convolution of 1x7: found maps that are no longer square",
+        ),
+        (lambda: Linear(8).shape(Shape(4, 9)), "linear layer: found 9x9 pixels, expected a flattened map"),
+        (lambda: Sum(only=Chain()), "branches: found 1, allowed: at least 2"),
+    ],
+)
+def test_a_wrong_field_is_refused_in_one_line(make, message):
+    with pytest.raises(SenasError) as caught:
+        make()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_where_a_float_belongs_is_the_same_cell():
+    whole, real = (MBConv(stage=2, channels=8, expansion=value) for value in (3, 3.0))
+    keys = {Part(layer=cell, inflow=Shape(8, 9)).key for cell in (whole, real)}
+    assert whole == real
+    assert len(keys) == 1
+
+
 def test_names_of_all_cases_differ():
     keys = {Part(layer=with_se(cell, place), inflow=inflow).key for inflow, cell, place in HOSTED}
     assert len(keys) == len(HOSTED)
+
+
+def rebuilt(cell: Cell, inflow: Shape, place: str) -> tuple[torch.nn.Module, dict, dict]:
+    """The module of a cell, its layers by name, and what stands at each place: the SE block or nothing."""
+    torch.manual_seed(0)
+    module = build_part(Part(layer=with_se(cell, place), inflow=inflow)).eval()
+    se = next(m for m in module.modules() if isinstance(m, SqueezeExcite))
+    at = {each: se if each == place else torch.nn.Identity() for each in EVERYWHERE}
+    return module, dict(module.named_modules()), at
+
+
+def through(layers: dict, prefix: str, *names: str):
+    def apply(x: torch.Tensor) -> torch.Tensor:
+        for name in names:
+            x = torch.relu(x) if name == "relu" else layers[f"{prefix}{name}"](x)
+        return x
+
+    return apply
+
+
+@pytest.mark.parametrize("place", sorted(EVERYWHERE))
+def test_a_bottleneck_hosts_se_where_the_paper_says(place):
+    module, layers, at = rebuilt(Bottleneck(stage=2, channels=16, stride=2), Shape(8, 9), place)
+    x = torch.randn(2, 8, 9, 9)
+    branch, skip = "sum.branch.", "sum.skip."
+    out = through(layers, branch, "conv1", "norm1", "relu", "conv2", "norm2", "relu")(at["pre"](x))
+    out = at["standard"](through(layers, branch, "conv3", "norm3")(at["inner"](out)))
+    expected = at["post"](torch.relu(out + at["identity"](through(layers, skip, "conv", "norm")(x))))
+    torch.testing.assert_close(module(x), expected)
+
+
+@pytest.mark.parametrize("place", sorted(EVERYWHERE))
+def test_a_preactivation_cell_hosts_se_in_its_branch_on_its_skip_path_or_after_both(place):
+    module, layers, at = rebuilt(PreActivationBasic(stage=2, channels=12, stride=2), Shape(8, 9), place)
+    x = torch.randn(2, 8, 9, 9)
+    out = through(layers, "sum.branch.", "norm1", "relu", "conv1", "norm2", "relu")(at["pre"](x))
+    out = at["standard"](through(layers, "sum.branch.", "conv2")(at["inner"](out)))
+    skip = torch.zeros(2, 12, 5, 5)
+    skip[:, :8] = x[:, :, ::2, ::2]
+    torch.testing.assert_close(module(x), at["post"](out + at["identity"](skip)))
+
+
+def test_the_first_unit_of_a_preactivation_network_activates_before_it_splits():
+    cell = PreActivationBasic(stage=2, channels=8, shared=True)
+    module, layers, _ = rebuilt(cell, Shape(8, 9), "standard")
+    x = torch.randn(2, 8, 9, 9)
+    start = torch.relu(layers["norm"](x))
+    torch.testing.assert_close(module(x), start + layers["sum.branch"](start))
+
+
+@pytest.mark.parametrize("place", sorted(EVERYWHERE))
+def test_an_mbconv_hosts_se_after_its_depthwise_convolution_or_around(place):
+    module, layers, at = rebuilt(MBConv(stage=2, channels=8), Shape(8, 9), place)
+    x = torch.randn(2, 8, 9, 9)
+    out = through(layers, "sum.branch.", "conv1", "norm1", "relu", "conv2", "norm2", "relu")(at["pre"](x))
+    out = at["standard"](through(layers, "sum.branch.", "conv3", "norm3")(at["inner"](out)))
+    torch.testing.assert_close(module(x), at["post"](out + at["identity"](x)))
+
+
+@pytest.mark.parametrize("place", sorted(EVERYWHERE))
+def test_a_strided_shuffle_unit_hosts_se_before_its_halves_are_joined(place):
+    module, layers, at = rebuilt(ShuffleUnit(stage=2, channels=48, stride=2), Shape(12, 9), place)
+    x = torch.randn(2, 12, 9, 9)
+    branch = "concat.branch."
+    out = through(layers, branch, "conv1", "norm1", "relu")(at["pre"](x))
+    out = out.reshape(2, 3, 4, 9, 9).transpose(1, 2).reshape(2, 12, 9, 9)  # 3 groups of 4 channels, dealt out in turn
+    out = at["inner"](through(layers, branch, "conv2", "norm2")(out))
+    out = at["standard"](through(layers, branch, "conv3", "norm3")(out))
+    pooled = torch.nn.functional.avg_pool2d(x, 3, 2, padding=1, count_include_pad=False)
+    expected = at["post"](torch.relu(torch.cat([at["identity"](pooled), out], dim=1)))
+    torch.testing.assert_close(module(x), expected)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_second_flow_of_a_shake_shake_skip_path_is_shifted_by_a_pixel(stride):
+    _, layers, _ = rebuilt(ShakeShake(stage=2, channels=8, stride=stride), Shape(4, 6), "standard")
+    x = torch.rand(2, 4, 6, 6)  # positive, so that ReLU changes nothing
+    shifted = torch.zeros_like(x)
+    shifted[:, :, 1:, 1:] = x[:, :, :-1, :-1]
+    skip = "sum.skip.concat."
+    for flow, seen in (("first", x), ("second", shifted)):
+        expected = layers[f"{skip}{flow}.conv"](seen[:, :, ::stride, ::stride])
+        torch.testing.assert_close(layers[f"{skip}{flow}"](x), expected)
 
 
 def test_shake_shake_mixes_at_random_in_training_and_evenly_in_evaluation():

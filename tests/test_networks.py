@@ -1,6 +1,7 @@
 """Networks: the SE block against its formula, the cells that host it, weights, the graph."""
 
 import itertools
+import pickle
 from typing import get_args
 
 import networkx as nx
@@ -73,6 +74,13 @@ def test_a_basic_cell_hosts_se_where_the_paper_says(integration):
     skip[:, :6] = x[:, :, ::2, ::2]
     expected = at["post"](torch.relu(at["standard"](out) + at["identity"](skip)))
     torch.testing.assert_close(module(x), expected)
+
+
+def test_an_se_block_survives_pickling():
+    for se in EVERY_SE:
+        block = SqueezeExcite(8, se).eval()
+        x = torch.randn(2, 8, 5, 5)
+        assert torch.equal(pickle.loads(pickle.dumps(block))(x), block(x))
 
 
 def test_networks_give_logits_and_depend_on_the_seed_alone():
@@ -148,3 +156,4 @@ def test_the_graph_knows_what_belongs_to_se():
     assert operations.count("linear") == 2 * 3
     assert operations.count("global_avg_pool") == operations.count("mul") == operations.count("sigmoid") == 3
     assert not any(data["se"] for _, data in architecture_graph(arch.without_se()).nodes(data=True))
+    assert graph.nodes["cells.0.sum.branch.conv1"]["operation"] == "conv"

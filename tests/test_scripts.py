@@ -1,4 +1,4 @@
-"""The benchmarks run, check what they claim to check, and refuse wrong arguments; their figures are nobody's test."""
+"""The benchmarks run, check what they claim to check, and refuse wrong arguments."""
 
 import json
 import subprocess

@@ -23,8 +23,8 @@ class Inception(Cell):
 
     kind: ClassVar[str] = "inception"
     pointwise: int
-    single: tuple[int, ...]
-    double: tuple[int, ...]
+    single: tuple[int, int]
+    double: tuple[int, int]
     pooling: Literal["max", "avg"]
     pooled: int
     stride: int = 1

@@ -17,12 +17,15 @@ class PreActivationBasic(Cell):
         channels: flowing out.
         stride: of the first convolution.
         shortcut: how the skip path changes its shape, see `senas.cells.shortcuts`.
+        shared: whether the skip path too starts after the first batch norm and ReLU: in the first unit of a network
+            (He et al. 2016b, appendix). With a projection it always does.
     """
 
     kind: ClassVar[str] = "preactivation_basic"
     channels: int
     stride: int = 1
     shortcut: Shortcut = "pad"
+    shared: bool = False
 
     def layout(self, inflow: Shape) -> Chain:
         """Two convolutions, each after batch norm and ReLU; nothing after the addition."""
@@ -34,7 +37,8 @@ class PreActivationBasic(Cell):
             Conv(self.channels, 3),
             self.se_at("standard"),
         )
-        return _residual(self, convolutions, shortcut(self.shortcut, inflow, self.channels, self.stride, norm=False))
+        resizing = shortcut(self.shortcut, inflow, self.channels, self.stride, norm=False)
+        return _residual(self, convolutions, resizing, shared=self.shared)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,13 +68,14 @@ class PreActivationBottleneck(Cell):
             Conv(self.channels, 1),
             self.se_at("standard"),
         )
-        return _residual(self, convolutions, shortcut("projection", inflow, self.channels, self.stride, norm=False))
+        resizing = shortcut("projection", inflow, self.channels, self.stride, norm=False)
+        return _residual(self, convolutions, resizing)
 
 
-def _residual(cell: Cell, convolutions: Operation, resizing: tuple[Operation, ...]) -> Chain:
+def _residual(cell: Cell, convolutions: Operation, resizing: tuple[Operation, ...], *, shared: bool = False) -> Chain:
     """The branch beside the skip path; a projection shares the branch's first batch norm and ReLU."""
     before, skip = (BatchNorm(), Activation()), Chain(*resizing, cell.se_at("identity"))
-    if any(isinstance(step, Conv) for step in resizing):
+    if shared or any(isinstance(step, Conv) for step in resizing):
         branch = Chain(cell.se_at("pre"), convolutions)
         return Chain(*before, Sum(branch=branch, skip=skip), cell.se_at("post"))
     branch = Chain(cell.se_at("pre"), *before, convolutions)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from senas.cells.cell import Cell
 from senas.layers.layout import Chain, Concat, ShakeSum, Shape, Sum
-from senas.layers.operations import Activation, BatchNorm, Conv, Subsample, conv_norm
+from senas.layers.operations import Activation, BatchNorm, Conv, Shift, Subsample, conv_norm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +15,7 @@ class ShakeShake(Cell):
     Each branch has its own SE block at `pre`, `inner` and `standard`; at `post` one recalibrates the sum.
 
     Attributes:
-        channels: flowing out, an even number.
+        channels: flowing out.
         stride: of the first convolution of each branch.
     """
 
@@ -39,12 +39,12 @@ class ShakeShake(Cell):
         )
 
     def _skip(self, inflow: Shape) -> Chain:
-        """Where the shape changes, two 1x1 convolutions on maps that are shifted by one pixel (section 2.1)."""
+        """Where the shape changes, two 1x1 convolutions, one of them on the map shifted by a pixel (section 2.1)."""
         if self.stride == 1 and inflow.channels == self.channels:
             return Chain(self.se_at("identity"))
         half = self.channels // 2
-        shifted = Concat(
+        flows = Concat(
             first=Chain(Subsample(self.stride), Conv(half, 1)),
-            second=Chain(Subsample(self.stride, offset=self.stride - 1), Conv(self.channels - half, 1)),
+            second=Chain(Shift(), Subsample(self.stride), Conv(self.channels - half, 1)),
         )
-        return Chain(Activation(), shifted, BatchNorm(), self.se_at("identity"))
+        return Chain(Activation(), flows, BatchNorm(), self.se_at("identity"))

@@ -68,6 +68,8 @@ def _parse_se(text: str) -> SEConfig:
         known = [field.name for field in fields(SEConfig)]
         if name not in known or not equals:
             raise OptionError(f"--se: {one_of(item, [f'{key}=' for key in ('r', *known)])}")
+        if name in values:
+            raise OptionError(f"--se: found {name} twice in '{text}', allowed: once")
         values[name] = value.strip()
     if "reduction" not in values:
         raise OptionError(f"--se: found '{text}', expected at least r=, such as r=16")

@@ -1,11 +1,10 @@
 """The last layers of a network: from the final map to class logits."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from senas.errors import ArchitectureError
-from senas.layers.layout import Chain, Operation, Shape
+from senas.layers.layer import Layer
+from senas.layers.layout import Chain, Shape
 from senas.layers.operations import (
     Activation,
     ActivationKind,
@@ -17,13 +16,10 @@ from senas.layers.operations import (
     Pool,
     conv_norm,
 )
-from senas.parsing import Family
-
-MAX_CLASSES = 8_192
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Head(Family, ABC):
+class Head(Layer):
     """What comes after the cells.
 
     Attributes:
@@ -34,14 +30,6 @@ class Head(Family, ABC):
     usual_kind: ClassVar[str] = "linear"
 
     classes: int
-
-    def __post_init__(self) -> None:
-        if isinstance(self.classes, bool) or not isinstance(self.classes, int) or not 1 <= self.classes <= MAX_CLASSES:
-            raise ArchitectureError(f"classes: found {self.classes!r}, allowed: 1 to {MAX_CLASSES}")
-
-    @abstractmethod
-    def layout(self, inflow: Shape) -> Operation:
-        """The operations of the head."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -73,12 +73,14 @@ class Branches(Operation):
     """Operations side by side, each of which sees the same inflow.
 
     Args:
-        branches: by name.
+        branches: by name, two or more.
     """
 
     __slots__ = ("branches",)
 
     def __init__(self, **branches: Operation):
+        if len(branches) < 2:
+            raise ArchitectureError(f"branches: found {len(branches)}, allowed: at least 2")
         self.branches = branches
 
     @property

@@ -31,7 +31,9 @@ class Conv(Operation):
     bias: bool = False
 
     def __post_init__(self) -> None:
-        _require_whole("channels of a convolution", self.channels, *self.kernels, self.stride, self.groups)
+        height, width = self.kernels
+        _require_positive("convolution", channels=self.channels, height=height, width=width)
+        _require_positive("convolution", stride=self.stride, groups=self.groups)
 
     @property
     def kernels(self) -> tuple[int, int]:
@@ -54,7 +56,11 @@ class Conv(Operation):
             _slid(inflow.size, kernel, self.stride, padding)
             for kernel, padding in zip(self.kernels, self.paddings, strict=True)
         }
-        assert len(sizes) == 1, "a layout keeps its maps square"
+        if len(sizes) > 1:
+            raise ArchitectureError(
+                f"convolution of {self.kernels[0]}x{self.kernels[1]}: found maps that are no longer square, "
+                "expected the padding that keeps them so"
+            )
         return Shape(self.channels, sizes.pop())
 
 
@@ -98,6 +104,9 @@ class Pool(Operation):
     padding: int = 0
     ceil: bool = False
 
+    def __post_init__(self) -> None:
+        _require_positive("pooling", kernel=self.kernel, stride=self.stride)
+
     def shape(self, inflow: Shape) -> Shape:  # noqa: D102
         return Shape(inflow.channels, _slid(inflow.size, self.kernel, self.stride, self.padding, ceil=self.ceil))
 
@@ -125,9 +134,11 @@ class Linear(Operation):
     channels: int
 
     def __post_init__(self) -> None:
-        _require_whole("channels of a linear layer", self.channels)
+        _require_positive("linear layer", channels=self.channels)
 
-    def shape(self, inflow: Shape) -> Shape:  # noqa: ARG002, D102
+    def shape(self, inflow: Shape) -> Shape:  # noqa: D102
+        if inflow.size != 1:
+            raise ArchitectureError(f"linear layer: found {inflow.size}x{inflow.size} pixels, expected a flattened map")
         return Shape(self.channels, 1)
 
 
@@ -147,13 +158,23 @@ class Dropout(Operation):
 
 @dataclass(frozen=True, slots=True)
 class Subsample(Operation):
-    """Every `stride`-th pixel in both directions, starting at `offset`; zeros where that is beyond the edge."""
+    """Every `stride`-th pixel in both directions, from the first on."""
 
     stride: int
-    offset: int = 0
+
+    def __post_init__(self) -> None:
+        _require_positive("subsampling", stride=self.stride)
 
     def shape(self, inflow: Shape) -> Shape:  # noqa: D102
         return Shape(inflow.channels, -(-inflow.size // self.stride))
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(Operation):
+    """The map moved right and down by one pixel, zeros where nothing was."""
+
+    def shape(self, inflow: Shape) -> Shape:  # noqa: D102
+        return inflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +197,9 @@ class Shuffle(Operation):
     """Channels dealt out over the groups in turn (Zhang et al. 2018, section 3.1)."""
 
     groups: int
+
+    def __post_init__(self) -> None:
+        _require_positive("shuffle", groups=self.groups)
 
     def shape(self, inflow: Shape) -> Shape:  # noqa: D102
         if inflow.channels % self.groups:
@@ -246,7 +270,7 @@ def _slid(size: int, kernel: int, stride: int, padding: int, *, ceil: bool = Fal
     return positions - 1 if (positions - 1) * stride >= size + padding else positions  # none starts in the padding
 
 
-def _require_whole(what: str, *values: int) -> None:
-    for value in values:
+def _require_positive(what: str, **values: int) -> None:
+    for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ArchitectureError(f"{what}: found {value!r}, expected a whole number of at least 1")
+            raise ArchitectureError(f"{what}: {name}: found {value!r}, expected a whole number of at least 1")

@@ -1,24 +1,19 @@
 """The first layers of a network."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from senas.layers.layout import Chain, Concat, Operation, Shape
+from senas.layers.layer import Layer
+from senas.layers.layout import Chain, Concat, Shape
 from senas.layers.operations import Activation, ActivationKind, BatchNorm, Conv, Pool, conv_norm
-from senas.parsing import Family
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stem(Family, ABC):
+class Stem(Layer):
     """What comes before the cells; no SE choice is made here."""
 
     kinds: ClassVar[dict[str, type]] = {}
     usual_kind: ClassVar[str] = "conv"
-
-    @abstractmethod
-    def layout(self, inflow: Shape) -> Operation:
-        """The operations of the stem."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,8 +38,8 @@ def build(operation: Operation, inflow: Shape, *, inplace: bool = False) -> nn.M
             return nn.BatchNorm2d(inflow.channels)
         case ops.Activation(kind):
             return _ACTIVATIONS[kind](inplace=inplace)
-        case ops.SE(config=config) if config is not None:
-            return SqueezeExcite(inflow.channels, config)
+        case ops.SE(config=config):
+            return nn.Sequential() if config is None else SqueezeExcite(inflow.channels, config)
         case ops.Pool("max", kernel, stride, padding, ceil):
             return nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil)
         case ops.Pool("avg", kernel, stride, padding, ceil):
@@ -49,11 +49,13 @@ def build(operation: Operation, inflow: Shape, *, inplace: bool = False) -> nn.M
         case ops.Flatten():
             return nn.Flatten()
         case ops.Linear(channels):
-            return nn.Linear(inflow.channels * inflow.size**2, channels)
+            return nn.Linear(inflow.channels, channels)
         case ops.Dropout(rate):
             return nn.Dropout(rate)
-        case ops.Subsample(stride, offset):
-            return modules.Subsample(stride, offset)
+        case ops.Subsample(stride):
+            return modules.Subsample(stride)
+        case ops.Shift():
+            return modules.Shift()
         case ops.PadChannels(channels):
             return modules.PadChannels(channels - inflow.channels)
         case ops.Shuffle(groups):

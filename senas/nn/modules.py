@@ -25,7 +25,7 @@ class Concat(nn.ModuleDict):
 
 
 class ShakeSum(nn.ModuleDict):
-    """Shake-shake regularisation of two branches, in its form shake-shake-image (Gastaldi 2017, section 1.2).
+    """Shake-shake regularisation of two branches, drawn per image (Gastaldi 2017).
 
     In training each image draws alpha for the output and, independently, beta for the gradient from U(0, 1); in
     evaluation mode both are 0.5.
@@ -36,23 +36,29 @@ class ShakeSum(nn.ModuleDict):
         first, second = (branch(x) for branch in self.values())
         if not self.training:
             return 0.5 * (first + second)
-        alpha, beta = torch.rand(2, len(x), 1, 1, 1, device=x.device, dtype=x.dtype)
+        alpha, beta = first.new_empty(2, first.shape[0], 1, 1, 1).uniform_()
         seen_by_gradient = torch.lerp(second, first, beta)
         return seen_by_gradient + (torch.lerp(second, first, alpha) - seen_by_gradient).detach()
 
 
 class Subsample(nn.Module):
-    """Every `stride`-th pixel starting at `offset`, zeros where that is beyond the edge."""
+    """Every `stride`-th pixel."""
 
-    def __init__(self, stride: int, offset: int):
+    def __init__(self, stride: int):
         super().__init__()
-        self.stride, self.offset = stride, offset
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
-        if self.offset:
-            x = F.pad(x, (0, self.offset, 0, self.offset))[:, :, self.offset :, self.offset :]
         return x[:, :, :: self.stride, :: self.stride]
+
+
+class Shift(nn.Module):
+    """The map moved right and down by one pixel, zeros in the first row and column."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        return F.pad(x, (1, -1, 1, -1))
 
 
 class PadChannels(nn.Module):

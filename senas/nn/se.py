@@ -38,9 +38,8 @@ class SqueezeExcite(nn.Module):
     def __init__(self, channels: int, config: SEConfig):
         super().__init__()
         hidden = config.hidden(channels)
-        self.pool = _SQUEEZES.get(config.squeeze)
-        self.gate = _EXCITATIONS[config.excitation]
-        if self.pool is not None:
+        self.squeeze, self.excitation = config.squeeze, config.excitation  # names: not every function can be pickled
+        if config.squeeze != "none":
             self.reduce: nn.Linear | nn.Conv2d = nn.Linear(channels, hidden, bias=config.bias)
             self.expand: nn.Linear | nn.Conv2d = nn.Linear(hidden, channels, bias=config.bias)
         else:
@@ -49,10 +48,10 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Recalibrate (B, C, H, W) to (B, C, H, W)."""
-        reduce, expand = self.reduce, self.expand
-        if self.pool is None:
-            return x * self.gate(expand(reduce(x).relu_()))
-        pooled = self.pool(x, 1)  # (B, C, 1, 1)
+        reduce, expand, gate = self.reduce, self.expand, _EXCITATIONS[self.excitation]
+        if self.squeeze == "none":
+            return x * gate(expand(reduce(x).relu_()))
+        pooled = _SQUEEZES[self.squeeze](x, 1)  # (B, C, 1, 1)
         hidden = F.linear(pooled.flatten(1), reduce.weight, reduce.bias).relu_()  # (B, hidden)
-        scale = self.gate(F.linear(hidden, expand.weight, expand.bias))  # (B, C)
+        scale = gate(F.linear(hidden, expand.weight, expand.bias))  # (B, C)
         return x * scale.view_as(pooled)

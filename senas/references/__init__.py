@@ -30,8 +30,6 @@ REFERENCES: dict[str, Callable[[], Architecture]] = {
     "efficientnet_b0": mobile.efficientnet_b0,
 }
 
-_BETWEEN_STAGES = InceptionReduction  # SE-Inception-ResNet-v2 recalibrates the residual modules alone
-
 
 def reference(
     name: str,
@@ -46,8 +44,9 @@ def reference(
 
     Args:
         name: a key of `REFERENCES`.
-        se: the SE block of every cell; by default the network as its own paper has it, which is without SE for all but
-            mobilenet_v3_large and efficientnet_b0.
+        se: the SE block of every cell, but for the reductions of inception_resnet_v2, which the SE paper leaves as they
+            are. By default the network as its own paper has it: without SE, but for mobilenet_v3_large and
+            efficientnet_b0.
         se_stages: the stages that get `se`, the others get no SE; all of them by default.
         input_channels: channels flowing in, the paper's by default.
         input_size: height = width flowing in, the paper's by default.
@@ -69,7 +68,7 @@ def reference(
     cells = plain.cells
     if se is not None:
         cells = tuple(
-            replace(cell, se=se if cell.stage in stages and not isinstance(cell, _BETWEEN_STAGES) else None)
+            replace(cell, se=se if cell.stage in stages and not isinstance(cell, InceptionReduction) else None)
             for cell in cells
         )
     return Architecture(

@@ -1,5 +1,7 @@
 """BN-Inception and Inception-ResNet-v2."""
 
+from typing import Literal
+
 from senas.architecture import Architecture, Input
 from senas.cells import Cell, Inception, InceptionReduction, InceptionResNet
 from senas.layers.heads import ConvHead, LinearHead
@@ -11,7 +13,7 @@ def bn_inception() -> Architecture:
 
     A module of stride 2 opens the stage whose resolution it makes: 3c is the first cell of stage 4, 4e of stage 5.
     """
-    sizes: dict[int, list[tuple[int, tuple[int, int], tuple[int, int], str, int]]] = {
+    sizes: dict[int, list[tuple[int, tuple[int, int], tuple[int, int], Literal["avg", "max"], int]]] = {
         # 1x1, 3x3 (reduced, out), double 3x3 (reduced, out), pooling, channels after it
         3: [(64, (64, 64), (64, 96), "avg", 32), (64, (64, 96), (64, 96), "avg", 64)],
         4: [
@@ -33,7 +35,7 @@ def bn_inception() -> Architecture:
             pointwise=pointwise,
             single=single,
             double=double,
-            pooling="max" if pooling == "max" else "avg",
+            pooling=pooling,
             pooled=pooled,
             stride=2 if pooled == 0 else 1,
         )

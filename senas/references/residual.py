@@ -1,6 +1,7 @@
 """Residual networks for ImageNet and CIFAR."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from senas.architecture import Architecture, Input
@@ -26,7 +27,9 @@ def resnet20() -> Architecture:
 
 def resnet110() -> Architecture:
     """ResNet-110 for CIFAR with pre-activation (He et al. 2016b, section 4), shortcuts that pad with zeros."""
-    return _cifar(18, (16, 32, 64), _bare_stem(16), PreActivationBasic, _late_head())
+    plain = _cifar(18, (16, 32, 64), _bare_stem(16), PreActivationBasic, _late_head())
+    first = PreActivationBasic(stage=2, channels=16, shared=True)
+    return replace(plain, cells=(first, *plain.cells[1:]))
 
 
 def resnet164() -> Architecture:

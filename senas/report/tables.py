@@ -120,9 +120,9 @@ def _count(number: int) -> str:
 def _with_share(whole: Complexity, bare: Complexity) -> list[str]:
     return [
         f"{whole.flops:,}",
-        f"{(whole.flops - bare.flops) / whole.flops:.2%}",
+        f"{(whole.flops - bare.flops) / whole.flops:.2%}" if whole.flops else "-",
         f"{whole.params:,}",
-        f"{(whole.params - bare.params) / whole.params:.2%}",
+        f"{(whole.params - bare.params) / whole.params:.2%}" if whole.params else "-",
     ]
 
 

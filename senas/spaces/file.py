@@ -6,13 +6,15 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from senas.architecture import MAX_CHANNELS, Input
+from senas.architecture import Input
 from senas.errors import SenasError, SpaceError, one_of
+from senas.layers.layer import MAX_CHANNELS
 from senas.parsing import from_plain, os_reason
 from senas.references import reference
 from senas.resources import shipped_folder
 from senas.se import Excitation, Integration, SEConfig, Squeeze
-from senas.spaces.space import SearchSpace, StageSpace
+from senas.spaces.space import SearchSpace
+from senas.spaces.stage import StageSpace
 
 T = TypeVar("T")
 MAX_OPTIONS = 1_000

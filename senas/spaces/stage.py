@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from senas.architecture import Part
@@ -22,7 +22,7 @@ class Choice:
 
     Attributes:
         label: its name in a sample, such as `se.stage4.cell1`.
-        options: what there is to choose from, at least two.
+        options: what there is to choose from.
     """
 
     label: str
@@ -61,17 +61,9 @@ class StageSpace:
 
     def cell(self, index: int, width: int | None, se: SEConfig | None) -> Cell:
         """The cell at an index of the stage; beyond the backbone's cells its last one again, at stride 1."""
-        key = min(index, len(self.cells)), width, se
-        found = self._made.get(key)
-        if found is None:
-            cell = self.cells[index] if index < len(self.cells) else _repeated(self.cells[-1])
-            found = self._made[key] = replace(cell if width is None else vary(cell, channels=width), se=se)
-        return found
-
-    @cached_property
-    def _made(self) -> dict[tuple[int, int | None, SEConfig | None], Cell]:
-        """Cells made before: a search makes the same few again and again."""
-        return {}
+        if index < len(self.cells):
+            return _varied(self.cells[index], width, se)
+        return _varied(_repeated(self.cells[-1]), width, se)
 
     def parts(self, inflow: Shape, width: int | None, depth: int, se: SEConfig | None) -> tuple[Part, ...]:
         """The stage's cells, all with the same SE choice, where `inflow` flows in."""
@@ -93,6 +85,11 @@ class StageSpace:
         yield from (Choice(label=label, options=self.se) for label in labels)
 
 
+@lru_cache(maxsize=65_536)  # a search makes the same few cells again and again
+def _varied(cell: Cell, width: int | None, se: SEConfig | None) -> Cell:
+    return replace(cell if width is None else vary(cell, channels=width), se=se)
+
+
 def vary(layer: Layer, *, channels: int) -> Layer:
     """The layer with another number of output channels.
 
@@ -105,6 +102,7 @@ def vary(layer: Layer, *, channels: int) -> Layer:
     return replace(layer, channels=channels)  # type: ignore[call-arg]  # checked above
 
 
+@lru_cache(maxsize=1_024)
 def _repeated(cell: Cell) -> Cell:
     return replace(cell, stride=1) if _has(cell, "stride") else cell  # type: ignore[call-arg]  # checked
 

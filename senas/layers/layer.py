@@ -1,0 +1,55 @@
+"""What stems, cells and heads have in common: checked numbers and a layout."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+
+from senas.errors import ArchitectureError
+from senas.layers.layout import Operation, Shape
+from senas.parsing import Family, check_types
+
+MAX_CHANNELS = 8_192
+
+# What a field of that name may hold, in any kind of layer.
+_LIMITS: dict[str, tuple[int, int]] = {
+    "stage": (1, 99),
+    "channels": (1, MAX_CHANNELS),
+    "stride": (1, 4),
+    "kernel": (1, 31),
+    "groups": (1, MAX_CHANNELS),
+    "expansion": (1, 64),
+    "features": (1, MAX_CHANNELS),
+    "hidden": (1, MAX_CHANNELS),
+    "classes": (1, MAX_CHANNELS),
+    "pointwise": (0, MAX_CHANNELS),
+    "pooled": (0, MAX_CHANNELS),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer(Family, ABC):
+    """A layer of an architecture. Every field is held to its declared type, and to the limits of its name.
+
+    Raises:
+        SenasError: a field of another type or beyond its limits.
+    """
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _LIMITS and value is not None:
+                least, most = _LIMITS[field.name]
+                if not least <= value <= most:
+                    raise ArchitectureError(f"{self.kind}: {field.name}: found {value}, allowed: {least} to {most}")
+        self.check()
+
+    def check(self) -> None:
+        """What a kind of layer requires beyond types and limits; raises `ArchitectureError`."""
+
+    @abstractmethod
+    def layout(self, inflow: Shape) -> Operation:
+        """The operations of the layer.
+
+        Args:
+            inflow: what flows into it.
+        """
