@@ -12,9 +12,11 @@ from torch.nn import functional as F
 
 from senas.architecture import Architecture
 from senas.costs.complexity import complexity, whole_network_complexity
+from senas.launch.describing import complexity_json
 from senas.nn.network import build_network
 from senas.nn.weights import load_network, save_network
 from senas.references import REFERENCES, reference
+from senas.report.tables import complexity_table
 from senas.se import SEConfig
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "paper_complexity.py"
@@ -194,3 +196,15 @@ def test_the_script_prints_every_row_and_says_what_cannot_be_matched():
         assert name in done.stdout
     assert "* cannot be matched: no published definition" in done.stdout
     assert "** cannot be matched: the paper prints the nominal class" in done.stdout
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_is_printed_part_by_part(name):
+    for arch in (reference(name).without_se(), recalibrated(name)):
+        found = complexity_json(arch)
+        parts = found["parts"]
+        assert isinstance(parts, list)
+        assert complexity_table(arch).row_count == len(parts) + 1 == len(arch.cells) + 3
+        for column in ("flops", "params", "se_flops", "se_params"):
+            assert found[column] == sum(part[column] for part in parts)
+        assert (found["se_flops"] == 0) == (arch == arch.without_se())
