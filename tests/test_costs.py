@@ -127,6 +127,8 @@ def test_the_cost_model_refuses_what_is_not_of_its_space(tiny):
     row = tiny.indices(sample)[None]
     with pytest.raises(SenasError, match=r"found the shape \(1, 6\), expected \(N, 7\)"):
         model.complexities(row[:, :-1])
+    with pytest.raises(SenasError, match="found numbers of float64, expected integers"):
+        model.complexities(row + 0.5)
     row[0, 0] = 2
     with pytest.raises(SenasError, match=r"depth\.stage2: found 2, allowed: 0 to 1"):
         model.complexities(row)

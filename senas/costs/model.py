@@ -111,7 +111,7 @@ class CostModel:
             FLOPs (N,) and parameters (N,).
 
         Raises:
-            SpaceError: not L columns, or a number that is none of its choice's options.
+            SpaceError: not integers, not L columns, or a number that is none of its choice's options.
         """
         self._check(indices)
         total = np.empty((len(indices), 2), dtype=np.int64)
@@ -145,6 +145,8 @@ class CostModel:
 
     def _check(self, indices: NDArray[np.integer]) -> None:
         choices = self.space.choices
+        if not np.issubdtype(indices.dtype, np.integer):
+            raise SpaceError(f"indices of space {self.space.name}: found numbers of {indices.dtype}, expected integers")
         if indices.ndim != 2 or indices.shape[1] != len(choices):
             raise SpaceError(
                 f"indices of space {self.space.name}: found the shape {indices.shape}, expected (N, {len(choices)})"
