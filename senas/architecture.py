@@ -14,7 +14,7 @@ from senas.layers.heads import Head
 from senas.layers.layer import MAX_CHANNELS
 from senas.layers.layout import Operation, Shape
 from senas.layers.stems import Stem
-from senas.parsing import canonical, digest_of, from_plain, read_json, to_plain, write_json
+from senas.parsing import canonical, digest_of, from_plain, load_json, read_json, to_plain, write_json
 
 MAX_SIZE = 4_096
 MAX_CELLS = 4_096
@@ -101,6 +101,7 @@ class Architecture:
     head: Head
 
     def __post_init__(self) -> None:
+        self._check_layers()
         if not 1 <= len(self.cells) <= MAX_CELLS:
             raise ArchitectureError(f"cells: found {len(self.cells)}, allowed: 1 to {MAX_CELLS}")
         stages = [cell.stage for cell in self.cells]
@@ -108,6 +109,19 @@ class Architecture:
             raise ArchitectureError(f"cells: stages must not go back, found {stages}")
         for part in self.parts():
             part.outflow  # noqa: B018  # raises where a layer does not fit
+
+    def _check_layers(self) -> None:
+        """Every layer must be of a registered kind: what a JSON text says of it has to mean the same layer."""
+        if not isinstance(self.cells, tuple):
+            raise ArchitectureError(f"cells: found a {type(self.cells).__name__}, expected a tuple")
+        for family, layers in ((Stem, (self.stem,)), (Cell, self.cells), (Head, (self.head,))):
+            for layer in layers:
+                if not isinstance(layer, family) or family.kinds.get(layer.kind) is not type(layer):
+                    name = family.__name__
+                    raise ArchitectureError(
+                        f"{name.lower()}: found a {type(layer).__name__}, expected a registered kind of {name}, "
+                        f"see {name}.register"
+                    )
 
     def parts(self) -> Iterator[Part]:
         """Yield stem, cells and head in order, each with what flows into it."""
@@ -156,7 +170,7 @@ class Architecture:
             SenasError: not JSON, an unknown key, or a network that cannot be built.
         """
         try:
-            data = json.loads(text)
+            data = load_json(text)
         except (ValueError, RecursionError) as error:
             raise ArchitectureError(f"architecture: not JSON ({error})") from None
         return from_plain(cls, data, "architecture")
@@ -181,7 +195,10 @@ def _outflow(part: Part) -> Shape:
     try:
         if isinstance(layer, Cell):
             layer.check_place(part.inflow)
-        return part.layout.shape(part.inflow)
+        outflow = part.layout.shape(part.inflow)
+        if isinstance(layer, Head) and outflow != (layer.classes, 1):
+            raise ArchitectureError(f"classes: found a layout that gives {outflow.channels}, expected {layer.classes}")
+        return outflow
     except ArchitectureError as error:
         where = f"stage {layer.stage}: {layer.kind} cell" if isinstance(layer, Cell) else part.role
         raise ArchitectureError(f"{where}: {error}") from None

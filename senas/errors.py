@@ -59,6 +59,7 @@ def one_of(value: str, allowed: Iterable[str]) -> str:
         The tail of an error message, such as `found 'standart', did you mean 'standard'? allowed: identity, standard`.
     """
     options = sorted(allowed)
+    value = value if len(value) <= 60 else f"{value[:57]}..."
     nearest = difflib.get_close_matches(value, options, n=1, cutoff=0.5)
     hint = f", did you mean '{nearest[0]}'?" if nearest else ","
     return f"found '{value}'{hint} allowed: {', '.join(options)}"

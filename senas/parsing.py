@@ -15,7 +15,7 @@ import typing
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, cast
 
-from senas.errors import ParseError, one_of
+from senas.errors import ParseError, SenasError, one_of
 
 T = TypeVar("T")
 
@@ -43,10 +43,10 @@ class Family:
         """
         for member in members:
             kind = getattr(member, "kind", None)
-            if not issubclass(member, cls) or not dataclasses.is_dataclass(member) or not isinstance(kind, str):
-                raise ParseError(
-                    f"{member.__name__}: expected a data class, a subclass of {cls.__name__} with a `kind`"
-                )
+            fits = isinstance(member, type) and issubclass(member, cls) and dataclasses.is_dataclass(member)
+            if not fits or not isinstance(kind, str):
+                name = getattr(member, "__name__", member)
+                raise ParseError(f"{name}: expected a data class, a subclass of {cls.__name__} with a `kind`")
             other = cls.kinds.setdefault(kind, member)
             if (other.__module__, other.__qualname__) != (member.__module__, member.__qualname__):
                 raise ParseError(f"{member.__name__}: kind: found '{kind}', which is taken by {other.__name__}")
@@ -79,10 +79,7 @@ def check_types(value: object) -> None:
     for name, hint in _hints(kind).items():
         if name not in _field_names(kind):
             continue
-        found = getattr(value, name)
-        if not dataclasses.is_dataclass(found):
-            plain = list(found) if isinstance(found, tuple) else found
-            object.__setattr__(value, name, _convert(hint, plain, f"{where}{name}"))
+        object.__setattr__(value, name, _convert(hint, _with_lists(getattr(value, name)), f"{where}{name}"))
 
 
 def to_plain(value: object) -> Any:
@@ -130,12 +127,29 @@ def read_json(path: Path, kind: type[T]) -> T:
         ParseError: the file is missing, unreadable, no JSON, or not a `kind`.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = load_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParseError(f"{path}: {os_reason(error)}") from None
     except (ValueError, RecursionError) as error:
         raise ParseError(f"{path}: not a JSON file ({error})") from None
     return from_plain(kind, data, str(path))
+
+
+def load_json(text: str) -> object:
+    """What a JSON text holds.
+
+    Raises:
+        ValueError: not JSON, or the same key twice in one object.
+    """
+
+    def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+            raise ValueError(f"key {_show(twice)} twice in one object")
+        return found
+
+    return json.loads(text, object_pairs_hook=table)
 
 
 def write_json(path: Path, data: object) -> None:
@@ -191,7 +205,7 @@ def _convert(kind: Any, data: object, where: str) -> object:
 
 
 def _convert_scalar(kind: type, data: object, where: str) -> object:
-    if kind is float and type(data) is int:
+    if kind is float and type(data) is int and abs(data) < 2**53:
         data = float(data)
     if type(data) is not kind:
         names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
@@ -202,6 +216,8 @@ def _convert_scalar(kind: type, data: object, where: str) -> object:
 
 
 def _convert_dataclass(kind: Any, data: object, where: str) -> object:
+    if isinstance(data, kind):
+        return data
     table = _table(data, where)
     if issubclass(kind, Family):
         kind, table = _pick_kind(kind, table, where)
@@ -214,7 +230,10 @@ def _convert_dataclass(kind: Any, data: object, where: str) -> object:
         raise ParseError(f"{where}: missing key '{missing[0]}'")
     hints = _hints(kind)
     values = {key: _convert(hints[key], item, f"{where}: {key}") for key, item in table.items()}
-    return kind(**values)
+    try:
+        return kind(**values)
+    except SenasError as error:
+        raise type(error)(f"{where}: {error}") from None
 
 
 def _pick_kind(family: type[Family], table: dict[str, object], where: str) -> tuple[type, dict[str, object]]:
@@ -243,6 +262,10 @@ def _table(data: object, where: str) -> dict[str, object]:
     if not isinstance(data, dict):
         raise ParseError(f"{where}: found {_show(data)}, expected a table of keys and values")
     return cast(dict[str, object], data)
+
+
+def _with_lists(value: object) -> object:
+    return [_with_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _show(data: object) -> str:

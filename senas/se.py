@@ -37,6 +37,8 @@ class SEConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ArchitectureError(f"SE {name}: found {value!r}, expected a whole number of at least 1")
+        if not isinstance(self.bias, bool):
+            raise ArchitectureError(f"SE bias: found {self.bias!r}, expected true or false")
         for name, literal in (("squeeze", Squeeze), ("excitation", Excitation), ("integration", Integration)):
             value = getattr(self, name)
             if value not in get_args(literal):
@@ -48,10 +50,11 @@ class SEConfig:
         Rounded down as in the authors' models, or to the nearest `multiple`, see `round_channels`.
 
         Raises:
-            ArchitectureError: the reduction is larger than the channels.
+            ArchitectureError: the reduction or the multiple is larger than the channels.
         """
-        if self.reduction > channels:
-            raise ArchitectureError(f"SE reduction: found {self.reduction}, allowed: at most its {channels} channels")
+        for name, value in (("reduction", self.reduction), ("multiple", self.multiple)):
+            if value > channels:
+                raise ArchitectureError(f"SE {name}: found {value}, allowed: at most its {channels} channels")
         return round_channels(channels // self.reduction, self.multiple)
 
     def __str__(self) -> str:

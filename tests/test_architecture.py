@@ -110,6 +110,47 @@ def test_se_stages_choose_where_the_reference_recalibrates():
             "architecture: unknown key, found 'stemm', did you mean 'stem'?",
         ),
         (lambda: Architecture.from_json("{}"), "architecture: missing key 'input'"),
+        (lambda: Architecture.from_json('{"stem": 1, "stem": 2}'), "not JSON (key 'stem' twice in one object)"),
+        (
+            lambda: Architecture.from_json(
+                reference("resnet20", se=SEConfig(reduction=8)).to_json().replace('"reduction": 8', '"reduction": 0', 1)
+            ),
+            "architecture: cells[0]: se: SE reduction: found 0, expected a whole number of at least 1",
+        ),
+        (
+            lambda: Architecture.from_json(reference("efficientnet_b0").to_json().replace("6.0", "1" + "0" * 400, 1)),
+            "cells[1]: expansion: found 1000",
+        ),
+        (
+            lambda: reference("vgg16", input_size=4096),
+            "stage 1: conv cell: convolution: found 1073741824 elements of its output, allowed: at most 134217728",
+        ),
+        (lambda: SEConfig(reduction=4, bias=0), "SE bias: found 0, expected true or false"),  # type: ignore[arg-type]
+        (
+            lambda: reference("resnet20", se=SEConfig(reduction=4, multiple=1000)),
+            "stage 2: basic cell: SE multiple: found 1000, allowed: at most its 16 channels",
+        ),
+        (lambda: reference("resnet50", se=SEConfig(reduction=4), se_stages="2"), "found '2', allowed: 2, 3, 4, 5"),  # type: ignore[arg-type]
+        (lambda: reference("resnet50", se_stages=(2,)), "found stages but no SE block to put there"),
+        (lambda: reference("bn_inception", input_size=71), "stage 4: inception cell: size of a concatenation: found"),
+        (
+            lambda: Architecture(
+                input=Input(channels=1, size=8),
+                stem=ConvStem(channels=8),
+                cells=[Basic(stage=2, channels=8)],  # type: ignore[arg-type]
+                head=LinearHead(classes=2),
+            ),
+            "cells: found a list, expected a tuple",
+        ),
+        (
+            lambda: Architecture(
+                input=Input(channels=1, size=8),
+                stem=LinearHead(classes=2),  # type: ignore[arg-type]
+                cells=(Basic(stage=2, channels=8),),
+                head=LinearHead(classes=2),
+            ),
+            "stem: found a LinearHead, expected a registered kind of Stem, see Stem.register",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_refused_in_one_line(make, message):

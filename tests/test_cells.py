@@ -31,7 +31,7 @@ from senas.costs.complexity import complexity, whole_network_complexity
 from senas.errors import SenasError
 from senas.layers.heads import LinearHead
 from senas.layers.layout import Chain, Concat, Shape, Sum
-from senas.layers.operations import SE, Conv, Linear
+from senas.layers.operations import SE, Conv, Flatten, GlobalPool, Linear
 from senas.layers.stems import ConvStem
 from senas.nn.build import build
 from senas.nn.network import build_part
@@ -222,7 +222,12 @@ def test_branches_that_disagree_are_refused_in_one_line():
             "convolution of 1x7: found maps that are no longer square",
         ),
         (lambda: Linear(8).shape(Shape(4, 9)), "linear layer: found 9x9 pixels, expected a flattened map"),
+        (
+            lambda: Conv(8192, 3).shape(Shape(8192, 1)),
+            "convolution: found 603979776 weights, allowed: at most 268435456",
+        ),
         (lambda: Sum(only=Chain()), "branches: found 1, allowed: at least 2"),
+        (lambda: Sum(**{"a.b": Chain(), "c": Chain()}), "branch: found 'a.b', expected a name of letters"),
     ],
 )
 def test_a_wrong_field_is_refused_in_one_line(make, message):
@@ -387,6 +392,31 @@ def test_what_is_no_kind_of_cell_is_not_registered():
     with pytest.raises(SenasError, match="Basic2: kind: found 'basic', which is taken by Basic"):
         Cell.register(Basic2)
     assert Cell.kinds["basic"] is Basic
+
+
+def test_a_cell_that_is_not_registered_is_in_no_architecture():
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Mine(Basic):  # has the kind of `Basic` without being it
+        def layout(self, inflow):
+            return Chain()
+
+    with pytest.raises(SenasError, match="cell: found a Mine, expected a registered kind of Cell"):
+        Architecture(
+            input=Input(channels=3, size=9),
+            stem=ConvStem(channels=8),
+            cells=(Mine(stage=2, channels=8),),
+            head=LinearHead(classes=2),
+        )
+
+
+def test_a_head_that_gives_other_classes_than_it_says_is_refused():
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Three(LinearHead):
+        def layout(self, inflow):
+            return Chain(GlobalPool(), Flatten(), Linear(3))
+
+    with pytest.raises(SenasError, match="head: classes: found a layout that gives 3, expected 10"):
+        Part(layer=Three(classes=10), inflow=Shape(8, 4)).outflow  # noqa: B018
 
 
 def test_a_branch_that_torch_cannot_name_is_refused():

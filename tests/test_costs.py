@@ -129,6 +129,9 @@ def test_the_cost_model_refuses_what_is_not_of_its_space(tiny):
         model.complexities(row[:, :-1])
     with pytest.raises(SenasError, match="found numbers of float64, expected integers"):
         model.complexities(row + 0.5)
+    assert model.complexities(row.tolist())[0].tolist() == [model.complexity(sample).flops]  # type: ignore[arg-type]
+    with pytest.raises(SenasError, match=r"depth\.stage2: found 9, allowed: 0 to 1"):
+        tiny.sample_at([9] * 7)
     row[0, 0] = 2
     with pytest.raises(SenasError, match=r"depth\.stage2: found 2, allowed: 0 to 1"):
         model.complexities(row)

@@ -187,6 +187,12 @@ def test_a_wrong_sample_is_refused(tiny):
         ("classes = 10", "", "missing key 'classes'"),
         ("classes = 10", "classes = true", "classes: found True, expected a whole number"),
         ("[se]", "[se", "not a TOML file"),
+        (
+            "reduction = [2, 4]",
+            "reduction = [2, 4]\nmultiple = []",
+            "se.multiple: found an empty list, expected at least",
+        ),
+        ("stage.4 = [12]", f"stage.4 = {list(range(12, 80))}", "width.stage.4: found 68 options, allowed: at most 64"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line_that_names_it(tmp_path, old, new, message):

@@ -39,5 +39,7 @@ class Cell(Layer):
             return
         places = {operation.place for operation in self.layout(inflow).walk() if isinstance(operation, SE)}
         if self.se.integration not in places:
+            if not places:
+                raise ArchitectureError(f"SE: found {self.se}, allowed: none, this cell has no place for it")
             why = "" if "identity" in places else "; it has no skip path"
             raise ArchitectureError(f"SE integration: {one_of(self.se.integration, places)}{why}")

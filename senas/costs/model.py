@@ -113,6 +113,7 @@ class CostModel:
         Raises:
             SpaceError: not integers, not L columns, or a number that is none of its choice's options.
         """
+        indices = np.asarray(indices)
         self._check(indices)
         total = np.empty((len(indices), 2), dtype=np.int64)
         for start in range(0, len(indices), _CHUNK):

@@ -19,17 +19,17 @@ def architecture_from(source: str, *, se: str | None, se_stages: str | None) -> 
         SenasError: neither, or SE arguments beside a file.
     """
     if source.endswith(".json"):
-        if se or se_stages:
+        if se is not None or se_stages is not None:
             raise OptionError(
                 f"--se and --se-stages: {source} says itself where SE sits, they go with a reference name"
             )
         return Architecture.load(source)
     if source not in REFERENCES:
         raise ArchitectureError(f"architecture: {one_of(source, REFERENCES)}, or a path ending in .json")
-    if se_stages and not se:
+    if se_stages is not None and se is None:
         raise OptionError("--se-stages: goes with --se, such as --se r=16")
     stages = None if se_stages is None else [parse_whole("--se-stages", item) for item in se_stages.split(",")]
-    return reference(source, se=_parse_se(se) if se else None, se_stages=stages)
+    return reference(source, se=None if se is None else _parse_se(se), se_stages=stages)
 
 
 def complexity_json(arch: Architecture) -> dict[str, object]:

@@ -37,7 +37,7 @@ class Layer(Family, ABC):
         check_types(self)
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in _LIMITS and value is not None:
+            if field.name in _LIMITS and isinstance(value, (int, float)):
                 least, most = _LIMITS[field.name]
                 if not least <= value <= most:
                     raise ArchitectureError(f"{self.kind}: {field.name}: found {value}, allowed: {least} to {most}")

@@ -81,6 +81,9 @@ class Branches(Operation):
     def __init__(self, **branches: Operation):
         if len(branches) < 2:
             raise ArchitectureError(f"branches: found {len(branches)}, allowed: at least 2")
+        for name in branches:
+            if not name.isidentifier():
+                raise ArchitectureError(f"branch: found '{name}', expected a name of letters, digits and underscores")
         self.branches = branches
 
     @property
@@ -109,6 +112,9 @@ class ShakeSum(Sum):
     """
 
     __slots__ = ()
+
+    def __init__(self, *, first: Operation, second: Operation):
+        super().__init__(first=first, second=second)
 
 
 class Concat(Branches):

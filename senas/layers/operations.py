@@ -9,6 +9,9 @@ from senas.se import Integration, SEConfig
 
 ActivationKind = Literal["relu", "hardswish", "silu"]
 
+_MAX_WEIGHTS = 2**28  # of one operation: 1 GiB in fp32
+_MAX_ELEMENTS = 2**27  # of one operation's output at batch size 1: 512 MiB in fp32
+
 
 @dataclass(frozen=True, slots=True)
 class Conv(Operation):
@@ -61,7 +64,11 @@ class Conv(Operation):
                 f"convolution of {self.kernels[0]}x{self.kernels[1]}: found maps that are no longer square, "
                 "expected the padding that keeps them so"
             )
-        return Shape(self.channels, sizes.pop())
+        height, width = self.kernels
+        _require_room("convolution", weights=inflow.channels // self.groups * self.channels * height * width)
+        outflow = Shape(self.channels, sizes.pop())
+        _require_room("convolution", elements=outflow.channels * outflow.size**2)
+        return outflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,7 @@ class Linear(Operation):
     def shape(self, inflow: Shape) -> Shape:  # noqa: D102
         if inflow.size != 1:
             raise ArchitectureError(f"linear layer: found {inflow.size}x{inflow.size} pixels, expected a flattened map")
+        _require_room("linear layer", weights=inflow.channels * self.channels)
         return Shape(self.channels, 1)
 
 
@@ -268,6 +276,14 @@ def _slid(size: int, kernel: int, stride: int, padding: int, *, ceil: bool = Fal
         return room // stride + 1
     positions = -(-room // stride) + 1
     return positions - 1 if (positions - 1) * stride >= size + padding else positions  # none starts in the padding
+
+
+def _require_room(what: str, *, weights: int = 0, elements: int = 0) -> None:
+    """Refuse what no device holds before anybody tries to allocate it."""
+    if weights > _MAX_WEIGHTS:
+        raise ArchitectureError(f"{what}: found {weights} weights, allowed: at most {_MAX_WEIGHTS}")
+    if elements > _MAX_ELEMENTS:
+        raise ArchitectureError(f"{what}: found {elements} elements of its output, allowed: at most {_MAX_ELEMENTS}")
 
 
 def _require_positive(what: str, **values: int) -> None:

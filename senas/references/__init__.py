@@ -62,7 +62,9 @@ def reference(
     for stage in stages:
         if stage not in plain.stages:
             allowed = ", ".join(map(str, plain.stages))
-            raise ArchitectureError(f"se_stages of {name}: found {stage}, allowed: {allowed}")
+            raise ArchitectureError(f"se_stages of {name}: found {stage!r}, allowed: {allowed}")
+    if se is not None and not isinstance(se, SEConfig):
+        raise ArchitectureError(f"se of {name}: found {se!r}, expected an SEConfig or None")
     if se_stages is not None and se is None:
         raise ArchitectureError(f"se_stages of {name}: found stages but no SE block to put there, expected se as well")
     cells = plain.cells

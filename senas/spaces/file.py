@@ -19,6 +19,7 @@ from senas.spaces.stage import StageSpace
 T = TypeVar("T")
 MAX_OPTIONS = 1_000
 MAX_DEPTH = 256
+MAX_LIST = 64  # of depths and widths each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +161,8 @@ def _se_options(table: _SETable, where: str) -> tuple[SEConfig | None, ...]:
     names = [each.name for each in fields(SEConfig)]
     for name in names:
         _distinct(f"{where}.{name}", getattr(table, name))
+        if not getattr(table, name) and name != "reduction":  # without a reduction there is no SE but "off"
+            raise SpaceError(f"{where}.{name}: found an empty list, expected at least one option")
     blocks: list[SEConfig | None] = [None] if table.off else []
     combinations = itertools.product(*(getattr(table, name) for name in names))
     first = itertools.islice(combinations, MAX_OPTIONS + 1)
@@ -176,6 +179,8 @@ def _widths(number: int, given: dict[str, tuple[int, ...]]) -> tuple[int | None,
 def _options(where: str, values: tuple[int, ...], most: int = MAX_CHANNELS) -> tuple[int, ...]:
     if not values:
         raise SpaceError(f"{where}: found an empty list, expected at least one option")
+    if len(values) > MAX_LIST:
+        raise SpaceError(f"{where}: found {len(values)} options, allowed: at most {MAX_LIST}")
     for value in values:
         if not 1 <= value <= most:
             raise SpaceError(f"{where}: found {value}, allowed: 1 to {most}")

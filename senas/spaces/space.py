@@ -72,7 +72,15 @@ class SearchSpace:
         return np.fromiter(picked, dtype=np.int64)
 
     def sample_at(self, indices: Sequence[int] | NDArray[np.integer]) -> dict[str, Option]:
-        """The sample of one row of option numbers, the inverse of `indices`."""
+        """The sample of one row of option numbers, the inverse of `indices`.
+
+        Raises:
+            SpaceError: a number that is none of its choice's options.
+        """
+        for choice, number in zip(self.choices, indices, strict=True):
+            if not 0 <= number < len(choice.options):
+                allowed = f"0 to {len(choice.options) - 1}"
+                raise SpaceError(f"indices of space {self.name}: {choice.label}: found {number}, allowed: {allowed}")
         return {choice.label: choice.options[i] for choice, i in zip(self.choices, indices, strict=True)}
 
     def random_indices(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
