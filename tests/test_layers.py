@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "senas"
 
 # From the ground up; a module may import from its own layer and those before it.
 LAYERS = [
-    ["errors", "version", "parsing", "resources", "units"],
+    ["errors", "version", "family", "parsing", "resources", "units"],
     ["se"],
     ["layers"],
     ["cells"],

@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 
 from senas.errors import ArchitectureError
+from senas.family import Family
 from senas.layers.layout import Operation, Shape
-from senas.parsing import Family, check_types
+from senas.parsing import check_types
 
 MAX_CHANNELS = 8_192
 

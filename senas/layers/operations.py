@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from senas.errors import ArchitectureError, one_of
+from senas.layers.arithmetic import require_positive, require_room, slid
 from senas.layers.layout import Operation, Shape
 from senas.se import Integration, SEConfig
 
 ActivationKind = Literal["relu", "hardswish", "silu"]
-
-_MAX_WEIGHTS = 2**28  # of one operation: 1 GiB in fp32
-_MAX_ELEMENTS = 2**27  # of one operation's output at batch size 1: 512 MiB in fp32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,8 @@ class Conv(Operation):
 
     def __post_init__(self) -> None:
         height, width = self.kernels
-        _require_positive("convolution", channels=self.channels, height=height, width=width)
-        _require_positive("convolution", stride=self.stride, groups=self.groups)
+        require_positive("convolution", channels=self.channels, height=height, width=width)
+        require_positive("convolution", stride=self.stride, groups=self.groups)
 
     @property
     def kernels(self) -> tuple[int, int]:
@@ -56,7 +54,7 @@ class Conv(Operation):
                     f"convolution in {self.groups} groups: found {channels} channels, allowed: multiples of the groups"
                 )
         sizes = {
-            _slid(inflow.size, kernel, self.stride, padding)
+            slid(inflow.size, kernel, self.stride, padding)
             for kernel, padding in zip(self.kernels, self.paddings, strict=True)
         }
         if len(sizes) > 1:
@@ -65,9 +63,9 @@ class Conv(Operation):
                 "expected the padding that keeps them so"
             )
         height, width = self.kernels
-        _require_room("convolution", weights=inflow.channels // self.groups * self.channels * height * width)
+        require_room("convolution", weights=inflow.channels // self.groups * self.channels * height * width)
         outflow = Shape(self.channels, sizes.pop())
-        _require_room("convolution", elements=outflow.channels * outflow.size**2)
+        require_room("convolution", elements=outflow.channels * outflow.size**2)
         return outflow
 
 
@@ -112,10 +110,10 @@ class Pool(Operation):
     ceil: bool = False
 
     def __post_init__(self) -> None:
-        _require_positive("pooling", kernel=self.kernel, stride=self.stride)
+        require_positive("pooling", kernel=self.kernel, stride=self.stride)
 
     def shape(self, inflow: Shape) -> Shape:  # noqa: D102
-        return Shape(inflow.channels, _slid(inflow.size, self.kernel, self.stride, self.padding, ceil=self.ceil))
+        return Shape(inflow.channels, slid(inflow.size, self.kernel, self.stride, self.padding, ceil=self.ceil))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +139,12 @@ class Linear(Operation):
     channels: int
 
     def __post_init__(self) -> None:
-        _require_positive("linear layer", channels=self.channels)
+        require_positive("linear layer", channels=self.channels)
 
     def shape(self, inflow: Shape) -> Shape:  # noqa: D102
         if inflow.size != 1:
             raise ArchitectureError(f"linear layer: found {inflow.size}x{inflow.size} pixels, expected a flattened map")
-        _require_room("linear layer", weights=inflow.channels * self.channels)
+        require_room("linear layer", weights=inflow.channels * self.channels)
         return Shape(self.channels, 1)
 
 
@@ -171,7 +169,7 @@ class Subsample(Operation):
     stride: int
 
     def __post_init__(self) -> None:
-        _require_positive("subsampling", stride=self.stride)
+        require_positive("subsampling", stride=self.stride)
 
     def shape(self, inflow: Shape) -> Shape:  # noqa: D102
         return Shape(inflow.channels, -(-inflow.size // self.stride))
@@ -207,7 +205,7 @@ class Shuffle(Operation):
     groups: int
 
     def __post_init__(self) -> None:
-        _require_positive("shuffle", groups=self.groups)
+        require_positive("shuffle", groups=self.groups)
 
     def shape(self, inflow: Shape) -> Shape:  # noqa: D102
         if inflow.channels % self.groups:
@@ -262,31 +260,3 @@ def conv_norm(
 def norm_conv(channels: int, kernel: int, *, stride: int = 1) -> tuple[Operation, ...]:
     """Batch norm, ReLU and a convolution without bias, in the order of He et al. 2016b (pre-activation)."""
     return BatchNorm(), Activation(), Conv(channels, kernel, stride)
-
-
-def _slid(size: int, kernel: int, stride: int, padding: int, *, ceil: bool = False) -> int:
-    """How many positions a sliding window has; torch's arithmetic."""
-    room = size + 2 * padding - kernel
-    if room < 0:
-        raise ArchitectureError(
-            f"a window of {kernel}x{kernel}: found {size}x{size} flowing in, "
-            f"allowed: at least {kernel - 2 * padding}x{kernel - 2 * padding}"
-        )
-    if not ceil:
-        return room // stride + 1
-    positions = -(-room // stride) + 1
-    return positions - 1 if (positions - 1) * stride >= size + padding else positions  # none starts in the padding
-
-
-def _require_room(what: str, *, weights: int = 0, elements: int = 0) -> None:
-    """Refuse what no device holds before anybody tries to allocate it."""
-    if weights > _MAX_WEIGHTS:
-        raise ArchitectureError(f"{what}: found {weights} weights, allowed: at most {_MAX_WEIGHTS}")
-    if elements > _MAX_ELEMENTS:
-        raise ArchitectureError(f"{what}: found {elements} elements of its output, allowed: at most {_MAX_ELEMENTS}")
-
-
-def _require_positive(what: str, **values: int) -> None:
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ArchitectureError(f"{what}: {name}: found {value!r}, expected a whole number of at least 1")
