@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import senas
+from senas.searching.strategies import STRATEGIES, make_strategy
 
 _SKIPPED = 10
 
@@ -86,15 +87,22 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.trials <= _SKIPPED:
         parser.error(f"--trials: found {arguments.trials}, allowed: more than {_SKIPPED}")
+    if arguments.concurrency < 1:
+        parser.error(f"--concurrency: found {arguments.concurrency}, allowed: at least 1")
+    strategies = arguments.strategy or list(STRATEGIES)
+    try:
+        space = senas.load_space(arguments.space)
+        for name in strategies:
+            make_strategy(name, seed=0, trials=arguments.trials, concurrency=arguments.concurrency)
+    except senas.SenasError as error:
+        parser.error(str(error))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     import ray
 
     ray.init(address="local", num_cpus=arguments.concurrency, include_dashboard=False, log_to_driver=False)
-    space = senas.load_space(arguments.space)
     figures = {
-        strategy: through_senas(space, strategy, arguments.trials, arguments.concurrency)
-        for strategy in arguments.strategy or ("random", "regularized-evolution", "tpe", "grid")
+        strategy: through_senas(space, strategy, arguments.trials, arguments.concurrency) for strategy in strategies
     }
     figures["Ray Tune alone, its own random search"] = through_ray_alone(space, arguments.trials, arguments.concurrency)
     ray.shutdown()

@@ -45,6 +45,8 @@ def test_the_se_benchmark_compares_every_variant_at_every_shape():
         ("benchmark_se.py", ("--device", "tpu"), "invalid choice: 'tpu'"),
         ("benchmark_se.py", ("--batch", "0"), "--batch: found 0, allowed: at least 1"),
         ("benchmark_overhead.py", ("--trials", "3"), "allowed: more than 10"),
+        ("benchmark_overhead.py", ("--strategy", "randon"), "did you mean 'random'?"),
+        ("benchmark_overhead.py", ("--space", "nope"), "search space: found 'nope'"),
     ],
 )
 def test_wrong_arguments_are_refused_with_status_2(script, arguments, message):
