@@ -51,7 +51,7 @@ def figures(space: senas.SearchSpace, *, one: int, many: int, check: int, seed: 
         assert complexity(arch) == known
         network = senas.build_network(arch)
         start = time.perf_counter()
-        traced = count_module(network, (1, *arch.input.shape, arch.input.size))
+        traced = count_module(network, arch.input.shape.batch(1))
         traced_seconds.append(time.perf_counter() - start)
         assert traced == known, f"{arch.digest}: fvcore counts {traced}, the model {known}"
     return {

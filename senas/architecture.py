@@ -73,7 +73,7 @@ class Part:
         fields.pop("stage", None)
         if "se" in fields:
             fields["se"] = fields.pop("se")  # last, where the eye looks for it
-        return f"{self.role}{_words(fields)} on {self.inflow.channels}x{self.inflow.size}x{self.inflow.size}"
+        return f"{self.role}{_words(fields)} on {self.inflow}"
 
     @property
     def role(self) -> str:
@@ -193,9 +193,10 @@ class Architecture:
 def _outflow(part: Part) -> Shape:
     layer = part.layer
     try:
+        layout = part.layout
         if isinstance(layer, Cell):
-            layer.check_place(part.inflow)
-        outflow = part.layout.shape(part.inflow)
+            layer.check_place(layout)
+        outflow = layout.shape(part.inflow)
         if isinstance(layer, Head) and outflow != (layer.classes, 1):
             raise ArchitectureError(f"classes: found a layout that gives {outflow.channels}, expected {layer.classes}")
         return outflow

@@ -67,7 +67,7 @@ def architecture_graph(arch: Architecture) -> nx.DiGraph:
     with FakeTensorMode(allow_non_fake_inputs=False) as mode:
         network = build_network(arch).eval()
         traced = fx.GraphModule(network, _Tracer().trace(network))
-        image = mode.from_tensor(torch.empty(1, arch.input.channels, arch.input.size, arch.input.size))
+        image = mode.from_tensor(torch.empty(arch.input.shape.batch(1)))
         ShapeProp(traced, fake_mode=mode).propagate(image)
     modules: dict[str, nn.Module] = dict(network.named_modules())
     se_blocks = tuple(f"{name}." for name, module in modules.items() if isinstance(module, SqueezeExcite))

@@ -12,6 +12,7 @@ import math
 import os
 import types
 import typing
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast
 
@@ -42,12 +43,11 @@ def check_types(value: object) -> None:
     Raises:
         ParseError: a field of another type; the message names it.
     """
-    kind = type(value)
+    kind: Any = type(value)
     where = f"{value.kind}: " if isinstance(value, Family) else ""
-    for name, hint in _hints(kind).items():
-        if name not in _field_names(kind):
-            continue
-        object.__setattr__(value, name, _convert(hint, _with_lists(getattr(value, name)), f"{where}{name}"))
+    for name in (field.name for field in dataclasses.fields(kind)):
+        checked = _convert(_hints(kind)[name], _with_lists(getattr(value, name)), f"{where}{name}")
+        object.__setattr__(value, name, checked)
 
 
 def to_plain(value: object) -> Any:
@@ -113,7 +113,7 @@ def load_json(text: str) -> object:
     def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+            twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
             raise ValueError(f"key {_show(twice)} twice in one object")
         return found
 
@@ -215,11 +215,6 @@ def _pick_kind(family: type[Family], table: dict[str, object], where: str) -> tu
 @functools.cache
 def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
-
-
-@functools.cache
-def _field_names(kind: Any) -> frozenset[str]:
-    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 def _is_required(field: "dataclasses.Field[Any]") -> bool:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from senas.errors import ArchitectureError, one_of
 from senas.layers.layer import Layer
-from senas.layers.layout import Shape
+from senas.layers.layout import Operation
 from senas.layers.operations import SE
 from senas.se import Integration, SEConfig
 
@@ -33,11 +33,11 @@ class Cell(Layer):
         """A place for an SE block, taken where the cell's choice says so."""
         return SE(place, self.se if self.se is not None and self.se.integration == place else None)
 
-    def check_place(self, inflow: Shape) -> None:
-        """Raise `ArchitectureError` where the cell has no place for its SE block."""
+    def check_place(self, layout: Operation) -> None:
+        """Raise `ArchitectureError` where the layout of the cell has no place for its SE block."""
         if self.se is None:
             return
-        places = {operation.place for operation in self.layout(inflow).walk() if isinstance(operation, SE)}
+        places = {operation.place for operation in layout.walk() if isinstance(operation, SE)}
         if self.se.integration not in places:
             if not places:
                 raise ArchitectureError(f"SE: found {self.se}, allowed: none, this cell has no place for it")

@@ -46,13 +46,12 @@ def complexity(arch: Architecture) -> Complexity:
 @lru_cache(maxsize=65_536)
 def part_complexity(part: Part) -> Complexity:
     """FLOPs and parameters of one part."""
-    channels, size = part.inflow
-    return count_module(build_part(part), (1, channels, size, size))
+    return count_module(build_part(part), part.inflow.batch(1))
 
 
 def whole_network_complexity(arch: Architecture) -> Complexity:
     """The same by tracing the whole network at once: slow, the reference that `complexity` must equal."""
-    return count_module(build_network(arch), (1, arch.input.channels, arch.input.size, arch.input.size))
+    return count_module(build_network(arch), arch.input.shape.batch(1))
 
 
 def count_module(module: nn.Module, input_shape: tuple[int, ...]) -> Complexity:

@@ -145,21 +145,16 @@ class CostModel:
         return total + self._head_costs[flow]
 
     def _check(self, indices: NDArray[np.integer]) -> None:
-        choices = self.space.choices
+        where, choices = f"indices of space {self.space.name}", self.space.choices
         if not np.issubdtype(indices.dtype, np.integer):
-            raise SpaceError(f"indices of space {self.space.name}: found numbers of {indices.dtype}, expected integers")
+            raise SpaceError(f"{where}: found numbers of {indices.dtype}, expected integers")
         if indices.ndim != 2 or indices.shape[1] != len(choices):
-            raise SpaceError(
-                f"indices of space {self.space.name}: found the shape {indices.shape}, expected (N, {len(choices)})"
-            )
+            raise SpaceError(f"{where}: found the shape {indices.shape}, expected (N, {len(choices)})")
         if not len(indices):
             return
         for choice, least, most in zip(choices, indices.min(0), indices.max(0), strict=True):
-            if least < 0 or most >= len(choice.options):
-                raise SpaceError(
-                    f"indices of space {self.space.name}: {choice.label}: found {least if least < 0 else most}, "
-                    f"allowed: 0 to {len(choice.options) - 1}"
-                )
+            self.space.check_number(choice, least)
+            self.space.check_number(choice, most)
 
 
 def _tabulate(

@@ -49,10 +49,7 @@ def profile_space(
             "calibrate and to validate a 95 % bound on"
         )
     networks = _distinct_architectures(space, _ANCHORS + _HELD_OUT, np.random.default_rng(seed))
-    parts = {
-        part.key: (build_part(part), (batch, part.inflow.channels, part.inflow.size, part.inflow.size))
-        for part in space.parts
-    }
+    parts = {part.key: (build_part(part), part.inflow.batch(batch)) for part in space.parts}
     measured = measure(parts | _whole(networks, batch), seconds=seconds, seed=seed, progress=progress)
     summed = {arch.digest: sum(measured[part.key].estimate_ms for part in arch.parts()) for arch in networks}
     ratios = np.array([measured[arch.digest].estimate_ms / summed[arch.digest] for arch in networks])
@@ -107,10 +104,7 @@ def session_drift(profile: LatencyProfile, measured: dict[str, Measurement]) -> 
 
 
 def _whole(archs: Sequence[Architecture], batch: int) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
-    return {
-        arch.digest: (build_network(arch), (batch, arch.input.channels, arch.input.size, arch.input.size))
-        for arch in archs
-    }
+    return {arch.digest: (build_network(arch), arch.input.shape.batch(batch)) for arch in archs}
 
 
 def _distinct_architectures(space: SearchSpace, count: int, rng: np.random.Generator) -> list[Architecture]:

@@ -42,10 +42,6 @@ class Layer(Family, ABC):
                 least, most = _LIMITS[field.name]
                 if not least <= value <= most:
                     raise ArchitectureError(f"{self.kind}: {field.name}: found {value}, allowed: {least} to {most}")
-        self.check()
-
-    def check(self) -> None:
-        """What a kind of layer requires beyond types and limits; raises `ArchitectureError`."""
 
     @abstractmethod
     def layout(self, inflow: Shape) -> Operation:

@@ -18,6 +18,13 @@ class Shape(NamedTuple):
     channels: int
     size: int
 
+    def __str__(self) -> str:
+        return f"{self.channels}x{self.size}x{self.size}"
+
+    def batch(self, count: int) -> tuple[int, int, int, int]:
+        """The shape of a tensor of `count` such maps."""
+        return count, self.channels, self.size, self.size
+
 
 class Operation(ABC):
     """One step of a layout."""

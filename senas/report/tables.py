@@ -78,8 +78,9 @@ def spaces_table(spaces: Sequence[tuple[str, SearchSpace]]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for name, space in spaces:
         options = ", ".join(f"{stage.number}: {len(stage.se)}" for stage in space.stages)
-        shape = f"{space.input.channels}x{space.input.size}x{space.input.size}"
-        table.add_row(name, space.backbone, shape, options, str(len(space.choices)), _count(space.size))
+        table.add_row(
+            name, space.backbone, str(space.input.shape), options, str(len(space.choices)), _count(space.size)
+        )
     return table
 
 
@@ -95,8 +96,9 @@ def complexity_table(arch: Architecture) -> Table:
         layer = part.layer
         name = f"stage {layer.stage}: {layer.kind}" if isinstance(layer, Cell) else f"{part.role}: {layer.kind}"
         se = str(layer.se or "-") if isinstance(layer, Cell) else ""
-        shapes = (f"{shape.channels}x{shape.size}x{shape.size}" for shape in (part.inflow, part.outflow))
-        table.add_row(name, *shapes, se, *_with_share(part_complexity(part), part_complexity(bare)))
+        table.add_row(
+            name, str(part.inflow), str(part.outflow), se, *_with_share(part_complexity(part), part_complexity(bare))
+        )
     table.add_section()
     table.add_row("total", "", "", "", *_with_share(total, plain))
     return table
@@ -107,7 +109,7 @@ def profile_lines(profile: LatencyProfile) -> list[str]:
     mode, check = profile.mode, profile.validation
     return [
         f"{len(profile.entries)} parts of {profile.space} on {profile.device.name}: {mode.execution}, {mode.dtype}, "
-        f"batch {mode.batch}, {mode.threads} thread, {mode.input.channels}x{mode.input.size}x{mode.input.size}",
+        f"batch {mode.batch}, {mode.threads} thread, {mode.input.shape}",
         f"on {check.networks} networks that no fit has seen: mean error {check.mean_error:.1%}, "
         f"worst {check.worst_error:.1%}; 95 % take at most {profile.calibration.bound:.3f} times the prediction",
     ]

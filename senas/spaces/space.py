@@ -78,10 +78,14 @@ class SearchSpace:
             SpaceError: a number that is none of its choice's options.
         """
         for choice, number in zip(self.choices, indices, strict=True):
-            if not 0 <= number < len(choice.options):
-                allowed = f"0 to {len(choice.options) - 1}"
-                raise SpaceError(f"indices of space {self.name}: {choice.label}: found {number}, allowed: {allowed}")
+            self.check_number(choice, number)
         return {choice.label: choice.options[i] for choice, i in zip(self.choices, indices, strict=True)}
+
+    def check_number(self, choice: Choice, number: int) -> None:
+        """Raise `SpaceError` for a number that is none of the choice's options."""
+        if not 0 <= number < len(choice.options):
+            allowed = f"0 to {len(choice.options) - 1}"
+            raise SpaceError(f"indices of space {self.name}: {choice.label}: found {number}, allowed: {allowed}")
 
     def random_indices(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         """Uniform samples as rows of option numbers, (count, L)."""
