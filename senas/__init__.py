@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from senas.costs.budget import Budget, Cost, cost_of
     from senas.costs.complexity import complexity
     from senas.costs.model import CostModel
-    from senas.costs.profile import LatencyProfile
-    from senas.costs.profiling import profile_space
     from senas.errors import SenasError
     from senas.graph import architecture_graph
+    from senas.latency.model import LatencyModel
+    from senas.latency.profile import LatencyProfile
+    from senas.latency.profiling import profile_space
+    from senas.latency.sitting import recheck
     from senas.layers.heads import Head
     from senas.layers.stems import Stem
     from senas.nn.network import build_network
@@ -45,7 +47,8 @@ _HOME = {
     "Dataset": "training.data",
     "Head": "layers.heads",
     "Input": "architecture",
-    "LatencyProfile": "costs.profile",
+    "LatencyModel": "latency.model",
+    "LatencyProfile": "latency.profile",
     "Recipe": "training.loop",
     "Run": "searching.run",
     "SEConfig": "se",
@@ -62,7 +65,8 @@ _HOME = {
     "load_data": "training.sources",
     "load_network": "nn.weights",
     "load_space": "spaces.file",
-    "profile_space": "costs.profiling",
+    "profile_space": "latency.profiling",
+    "recheck": "latency.sitting",
     "reference": "references",
     "resume": "searching.search",
     "retrain": "retraining",
@@ -78,6 +82,7 @@ __all__ = [
     "Dataset",
     "Head",
     "Input",
+    "LatencyModel",
     "LatencyProfile",
     "Recipe",
     "Run",
@@ -97,6 +102,7 @@ __all__ = [
     "load_network",
     "load_space",
     "profile_space",
+    "recheck",
     "reference",
     "resume",
     "retrain",

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from typer import Argument, Option
 
-from senas.errors import FailedError, SenasError
+from senas.errors import FailedError, OptionError, SenasError
 from senas.version import __version__
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ RunArgument = Annotated[Path, Argument(metavar="RUN", help="The folder of a run.
 EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
 DataOption = Annotated[str, Option(help="digits, cifar10, cifar100, npz:FILE or imagefolder:DIR.")]
 DeviceOption = Annotated[str, Option(help="cpu or cuda.")]
+ExecutionOption = Annotated[
+    str | None, Option(help="How latency is measured: eager or compiled; on CUDA graph or eager.")
+]
 AddressOption = Annotated[str | None, Option(help="HOST:PORT of a running Ray cluster's head to join, or auto.")]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON for machines.")]
 
@@ -64,11 +67,15 @@ def spaces() -> None:
 def search(
     space: SpaceArgument,
     latency_budget: Annotated[str | None, Option(help="5ms, 800us, or 70% of the space's largest latency.")] = None,
+    confidence: Annotated[float, Option(help="That a network keeps the latency budget when it is measured.")] = 0.95,
     max_flops: Annotated[str | None, Option(help="300M, or 70% of the space's largest count.")] = None,
     max_params: Annotated[str | None, Option(help="5M, or 70% of the space's largest count.")] = None,
     objective: Annotated[str, Option(help="The cost of the front: latency, flops or params.")] = "latency",
     profile: Annotated[str, Option(help="A latency profile, or measure: this device, first.")] = "measure",
     device: DeviceOption = "cpu",
+    execution: ExecutionOption = None,
+    dtype: Annotated[str | None, Option(help="Of the latency: fp32, bf16, on CUDA also tf32, fp16.")] = None,
+    batch: Annotated[int | None, Option(help="Of the latency: images per forward pass.")] = None,
     data: DataOption = "digits",
     strategy: Annotated[str, Option(help="random, regularized-evolution, tpe or grid.")] = "regularized-evolution",
     trials: Annotated[int, Option(help="Architectures to train.")] = 24,
@@ -89,10 +96,14 @@ def search(
     request = SearchRequest(
         space=space,
         latency_budget=latency_budget,
+        confidence=confidence,
         max_flops=max_flops,
         max_params=max_params,
         objective=objective,
         profile=profile,
+        execution=execution,
+        dtype=dtype,
+        batch=batch,
         device=device,
         data=data,
         strategy=strategy,
@@ -128,7 +139,9 @@ def resume(
 
     try:
         with Display(progress_console()) as display:
-            measure_front(resume_search(run, trials=trials, address=address, on_progress=display.searching))
+            measure_front(
+                resume_search(run, trials=trials, address=address, on_progress=display.searching), address=address
+            )
     except KeyboardInterrupt:
         _interrupted(run)
     _show_run(run)
@@ -152,14 +165,25 @@ def front(run: RunArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def plot(run: RunArgument) -> None:
-    """Draw a run as PNG, SVG and an HTML page."""
+def plot(
+    run: Annotated[Path | None, Argument(metavar="[RUN]", help="The folder of a run.")] = None,
+    profile: Annotated[list[str] | None, Option(help="Draw what SE costs instead; may be repeated.")] = None,
+    space: Annotated[str | None, Option(help="Of the profile, where its name is not a shipped space's.")] = None,
+) -> None:
+    """Draw a run as PNG, SVG and an HTML page; or, of profiles of one space, what SE costs as PNG and SVG."""
+    from senas.launch.profiling import draw_se
     from senas.report.figure import plot_run
     from senas.searching.run import Run
 
-    for path in plot_run(Run(run)):
-        typer.echo(str(path))
-    next_command("senas", "retrain", str(run))
+    if (run is None) == (not profile):
+        raise OptionError("plot: found a run and --profile or neither, expected one of them")
+    if run is None:
+        for path in draw_se(profile or [], space):
+            typer.echo(str(path))
+    else:
+        for path in plot_run(Run(run)):
+            typer.echo(str(path))
+        next_command("senas", "retrain", str(run))
 
 
 @app.command()
@@ -197,26 +221,51 @@ def retrain(
 def profile(
     space: SpaceArgument,
     device: DeviceOption = "cpu",
-    dtype: Annotated[str, Option(help="fp32.")] = "fp32",
-    batch: Annotated[int, Option(help="Images per forward pass.")] = 1,
-    seconds: Annotated[float, Option(help="For how long to measure.")] = 30.0,
-    seed: Annotated[int, Option(help="Of inputs, networks and order.")] = 0,
-    out: Annotated[Path | None, Option(help="profiles/SPACE-DEVICE-bBATCH.json by default.")] = None,
+    execution: ExecutionOption = None,
+    dtype: Annotated[str, Option(help="fp32 or bf16; on CUDA also tf32 and fp16.")] = "fp32",
+    batch: Annotated[list[int] | None, Option(help="Images per forward pass; 1 by default, may be repeated.")] = None,
+    memory_format: Annotated[str, Option(help="contiguous or channels_last.")] = "contiguous",
+    seconds: Annotated[float, Option(help="Limit of the measuring, per batch size.")] = 120.0,
+    share: Annotated[float, Option(help="Of the cells with SE to measure; the others are filled in.")] = 1.0,
+    seed: Annotated[int, Option(help="Of images, networks and order.")] = 0,
+    out: Annotated[Path | None, Option(help="profiles/SPACE-DEVICE-EXECUTION-DTYPE-bBATCH.json by default.")] = None,
 ) -> None:
-    """Measure what a space costs on this device."""
-    from senas.launch.profiling import launch_profile
-    from senas.report.display import Display
-    from senas.report.tables import profile_lines
+    """Measure what a space costs on this device, and show what SE adds.
 
-    path = out or Path("profiles") / f"{Path(space).stem}-{device}-b{batch}.json"
-    with Display(progress_console()) as display:
-        measured = launch_profile(
-            space, device=device, dtype=dtype, batch=batch, seconds=seconds, seed=seed, out=path, display=display
-        )
-    for line in profile_lines(measured):
-        typer.echo(line)
-    typer.echo(str(path))
-    next_command("senas", "search", space, "--profile", str(path), "--latency-budget", "70%")
+    Repeated after an interrupt, it goes on.
+    """
+    from senas.launch.profiling import ProfileRequest, explain_se, launch_profile
+    from senas.report.display import Display
+    from senas.report.tables import profile_lines, se_cost_table
+
+    request = ProfileRequest(
+        space=space,
+        device=device,
+        execution=execution,
+        dtype=dtype,
+        batches=tuple(batch or (1,)),
+        memory_format=memory_format,
+        seconds=seconds,
+        share=share,
+        seed=seed,
+        out=out,
+    )
+    try:
+        with Display(progress_console()) as display:
+            measured = launch_profile(request, display=display)
+    except KeyboardInterrupt:
+        progress_console().print("interrupted; the same command goes on after the last sitting that was complete")
+        raise typer.Exit(130) from None
+    for _, found in measured:
+        for line in profile_lines(found):
+            typer.echo(line)
+    costs, said = explain_se([found for _, found in measured], space)
+    if costs:
+        console().print(se_cost_table(costs))
+        typer.echo(said)
+    for path, _ in measured:
+        typer.echo(str(path))
+    next_command("senas", "search", space, "--profile", str(measured[0][0]), "--latency-budget", "70%")
 
 
 @app.command()

@@ -94,13 +94,21 @@ def read_json(path: Path, kind: type[T]) -> T:
     Raises:
         ParseError: the file is missing, unreadable, no JSON, or not a `kind`.
     """
+    return from_plain(kind, read_plain(path), str(path))
+
+
+def read_plain(path: Path) -> object:
+    """Read a JSON file as it is.
+
+    Raises:
+        ParseError: the file is missing, unreadable, or no JSON.
+    """
     try:
-        data = load_json(path.read_text(encoding="utf-8"))
+        return load_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParseError(f"{path}: {os_reason(error)}") from None
     except (ValueError, RecursionError) as error:
         raise ParseError(f"{path}: not a JSON file ({error})") from None
-    return from_plain(kind, data, str(path))
 
 
 def load_json(text: str) -> object:

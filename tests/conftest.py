@@ -11,8 +11,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in two processes;
 import pytest
 
 from senas.architecture import Part
-from senas.costs.measure import Measurement, cpu_name
-from senas.costs.profile import Anchor, Calibration, Device, LatencyProfile, Mode, Protocol, Software, Validation
+from senas.latency.calibration import Calibration
+from senas.latency.identity import make_mode, this_code, this_device, this_software
+from senas.latency.measurement import Measurement
+from senas.latency.parts import load_of, without_se
+from senas.latency.profile import Anchor, Entry, LatencyProfile, Protocol, Provenance, Space
+from senas.latency.validation import validate
 from senas.spaces.file import load_space
 from senas.spaces.space import SearchSpace
 
@@ -61,23 +65,44 @@ def formula_ms(part: Part) -> float:
     return 1e-3 * (part.outflow.channels * part.outflow.size**2 + 50 * (getattr(part.layer, "se", None) is not None))
 
 
+def measurement(ms: float) -> Measurement:
+    """As if a module had taken the same every time."""
+    return Measurement(estimate_ms=ms, interval=0.0, median_ms=ms, spread_ms=0.0, count=4)
+
+
 def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
-    """A profile of this machine whose every entry follows `formula_ms`."""
+    """A profile of this machine whose every entry follows `formula_ms`, with a 95 % bound of 1.1."""
+    anchor = space.extreme(formula_ms)
     fields = {
-        "created": "2026-01-01T00:00:00+00:00",
-        "space": space.name,
-        "device": Device(kind="cpu", name=cpu_name(), cores=2),
-        "software": Software(senas="0", torch="0", python="0", system="0"),
-        "mode": Mode(
-            execution="eager", dtype="fp32", memory_format="contiguous", batch=1, threads=1, input=space.input
+        "space": Space(name=space.name, digest=space.digest),
+        "device": this_device("cpu"),
+        "software": this_software(),
+        "code": this_code(),
+        "mode": make_mode("cpu", space.input),
+        "protocol": Protocol(
+            clock="a formula",
+            seconds=1.0,
+            rounds=1,
+            sittings=1,
+            sure_parts=1.0,
+            sure_networks=1.0,
+            dropped=0,
+            share=1.0,
+            seed=0,
         ),
-        "protocol": Protocol(clock="thread_cpu_time", estimator="lower_half_mean", seconds=0.0, seed=0),
-        "calibration": Calibration(scale=1.0, bound=1.1),
-        "validation": Validation(networks=19, mean_error=0.0, worst_error=0.0),
-        "anchors": (Anchor(architecture=space.extreme(formula_ms), summed_ms=1.0, measured=Measurement.of([1.0])),),
+        "calibration": Calibration(
+            offset_ms=0.0, scale=1.0, ms_per_megabyte=0.0, ms_per_operation=0.0, ratios=(1.0,) * 18 + (1.1,)
+        ),
+        "validation": validate([1.0, 2.0], [1.0, 2.0], repeat_error=0.0),
+        "provenance": Provenance(created="2026-01-01T00:00:00+00:00", seconds=1.0, sessions=1),
+        "anchors": (Anchor(architecture=anchor, operations=50, latency_ms=sum(map(formula_ms, anchor.parts()))),),
         "entries": {
-            part.key: Measurement(estimate_ms=formula_ms(part), median_ms=0.0, spread_ms=0.0, count=1)
-            for part in space.parts
+            part.key: Entry(
+                weight_bytes=load_of(part).weight_bytes,
+                operations=load_of(part).operations,
+                measured=measurement(formula_ms(part)),
+            )
+            for part in dict.fromkeys([*space.parts, *map(without_se, space.parts)])
         },
     }
     return LatencyProfile(**{**fields, **changes})

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -79,8 +80,17 @@ def tiny_file(tmp_path):
         (("retrain", "nowhere"), "nowhere: not a run folder"),
         (("retrain", "none.json"), "none.json: no such file or directory"),
         (("profile", "se-resnet-digits", "--device", "tpu"), "--device: found 'tpu'"),
-        (("profile", "se-resnet-digits", "--dtype", "fp12"), "--dtype: found 'fp12', did you mean 'fp32'?"),
-        (("profile", "se-resnet-digits", "--batch", "0"), "batch: found 0, allowed: at least 1"),
+        (("profile", "se-resnet-digits", "--dtype", "fp12"), "dtype on cpu: found 'fp12', did you mean 'fp32'?"),
+        (("profile", "se-resnet-digits", "--batch", "0"), "batch: found 0, allowed: 1 to 4096"),
+        (("profile", "se-resnet-digits", "--execution", "graph"), "execution on cpu: found 'graph'"),
+        (("profile", "se-resnet-digits", "--share", "0"), "share, seconds: found 0 and 120"),
+        (
+            ("profile", "se-resnet-digits", "--batch", "1", "--batch", "2", "--out", "p.json"),
+            "--out: found one file for 2",
+        ),
+        (("plot",), "plot: found a run and --profile or neither, expected one of them"),
+        (("plot", "--profile", "none.json"), "none.json: no such file or directory"),
+        (("search", "se-resnet-digits", "--latency-budget", "70%", "--dtype", "fp12"), "dtype on cpu: found 'fp12'"),
         (("complexity", "vgg61"), "architecture: found 'vgg61', did you mean 'vgg16'?"),
         (("complexity", "resnet20", "--se", "16"), "--se: found '16'"),
         (("complexity", "resnet20", "--se", "r=x"), "--se r: found 'x', expected whole numbers"),
@@ -101,6 +111,11 @@ def test_an_impossible_latency_budget_ends_at_once(cli, tiny, tiny_file, tmp_pat
     status, _, err = cli("search", tiny_file, "--profile", tmp_path / "p.json", "--latency-budget", "1us")
     assert status == 2
     assert re.search(r"the smallest achievable is 0\.\d+ ms by architecture [0-9a-f]{16} \(3 cells, SE 2\[-\]", err)
+    assert re.search(r"of which (stage \d|the \w+) takes \d+%", err)
+    status, _, err = cli("search", tiny_file, "--profile", tmp_path / "p.json", "--batch", "32")
+    assert status == 2 and "mode.batch: found 1, the search needs 32" in err
+    status, _, err = cli("search", tiny_file, "--profile", tmp_path / "p.json", "--confidence", "0.99")
+    assert status == 2 and "confidence: found 0.99, allowed with 19 networks: above 0, up to 0.95" in err
     assert not (tmp_path / "runs").exists()
 
 
@@ -110,12 +125,13 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
         "search", tiny_file, "--profile", tmp_path / "p.json", "--latency-budget", "80%", "--trials", 3, "--epochs", 1,
     )  # fmt: skip
     assert status == 0, err
-    assert "3/3: trial " in err and "80% of the largest in the space" in err
+    assert "3/3: trial " in err and "80% of the largest in the space, held against the 95 % bound" in err
+    assert re.search(r"the machine takes \d\.\d{3} times as long as when the profile was made", err)
     assert (
         "Pareto front" in out
         and "measured afresh: " in out
         and "within the budget of" in out
-        and "times as long as when" in out
+        and "times as long as at the start" in out
     )
     assert out.splitlines()[-1] == "next: senas retrain runs/tiny-1"
     run = Run("runs/tiny-1")
@@ -181,7 +197,24 @@ def test_profile_writes_where_it_is_told(cli, tiny_file, tmp_path):
     status, out, _ = cli("profile", tiny_file, "--seconds", "0.2", "--out", tmp_path / "deep" / "p.json")
     assert status == 0
     assert "networks that no fit has seen: mean error" in out
-    assert senas.LatencyProfile.load(tmp_path / "deep" / "p.json").space == "tiny"
+    assert "what an SE block adds to its cell" in out and "to the latency of its cell (median" in out
+    assert senas.LatencyProfile.load(tmp_path / "deep" / "p.json").space.name == "tiny"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["p.json"]
+
+
+def test_what_se_costs_is_drawn_for_profiles_of_one_space(cli, tiny, tiny_file, tmp_path):
+    profile = formula_profile(tiny)
+    profile.save(tmp_path / "p.json")
+    replace(profile, mode=replace(profile.mode, batch=32)).save(tmp_path / "p32.json")
+    status, out, _ = cli("plot", "--profile", "p.json", "--profile", "p32.json", "--space", tiny_file)
+    assert status == 0
+    assert out.splitlines() == ["p-se.png", "p-se.svg"]
+    drawn = (tmp_path / "p-se.svg").read_text()
+    assert all(word in drawn for word in ("batch 1", "batch 32", "stage 2", "stage 4", "latency, pre", "FLOPs"))
+    status, _, err = cli("plot", "--profile", "p.json")
+    assert status == 2 and "search space: found 'tiny'" in err
+    status, _, err = cli("plot", "--profile", "p.json", "--space", "se-resnet-digits")
+    assert status == 2 and "space.digest: found" in err
 
 
 def test_retraining_goes_on_where_it_was_interrupted(tiny, tmp_path):

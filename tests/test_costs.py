@@ -1,12 +1,10 @@
-"""FLOPs and parameters to the integer, latency profiles, budgets."""
+"""FLOPs and parameters to the integer, what SE costs, budgets."""
 
 import itertools
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from conftest import formula_ms, formula_profile, smaller
 from torch import nn
 
@@ -14,10 +12,8 @@ from senas.architecture import Architecture, Input
 from senas.cells import Basic
 from senas.costs.budget import Budget, Cost, check_possible, cost_of, show_cost
 from senas.costs.complexity import Complexity, complexity, count_module, part_complexity, whole_network_complexity
-from senas.costs.measure import Measurement, measure
 from senas.costs.model import CostModel
-from senas.costs.profile import Calibration, Device, LatencyProfile
-from senas.costs.profiling import measure_architectures, profile_space, session_drift
+from senas.costs.se_costs import se_costs, summary
 from senas.errors import SenasError
 from senas.layers.heads import LinearHead
 from senas.layers.stems import ConvStem
@@ -159,109 +155,6 @@ def test_extremes_are_the_extremes_of_many():
         assert least <= min(drawn) < max(drawn) <= most
 
 
-def test_a_measurement_summarises_its_samples():
-    found = Measurement.of([5.0, 1.0, 2.0, 4.0, 3.0])
-    # Lower half of 1 2 3 4 5, the middle included: 1 2 3. Quartiles 2 and 4.
-    assert found == Measurement(estimate_ms=2.0, median_ms=3.0, spread_ms=1.0, count=5)
-
-
-def test_measuring_tells_more_work_from_less():
-    modules = {
-        channels: (nn.Conv2d(channels, channels, 3, padding=1), (1, channels, 24, 24)) for channels in (8, 32, 128)
-    }
-    threads = torch.get_num_threads()
-    shares: list[float] = []
-    found = measure(modules, seconds=0.1, seed=0, progress=shares.append)
-    assert found[8].estimate_ms < found[32].estimate_ms < found[128].estimate_ms
-    assert all(m.estimate_ms <= m.median_ms and m.count > 0 for m in found.values())
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
-    assert torch.get_num_threads() == threads
-
-
-def test_a_measured_profile_predicts_and_round_trips(tiny, tmp_path):
-    profile = profile_space(tiny, seconds=1.0)
-    profile.save(tmp_path / "p.json")
-    again = LatencyProfile.load(tmp_path / "p.json")
-    assert again == profile
-    again.require(tiny, "cpu")
-    assert set(profile.entries) == {part.key for part in tiny.parts}
-    arch = tiny.extreme(formula_ms, largest=True)
-    found = profile.predict(arch)
-    summed = sum(profile.entries[part.key].estimate_ms for part in arch.parts())
-    assert found.latency_ms == pytest.approx(profile.calibration.scale * summed)
-    assert found.upper_ms == pytest.approx(found.latency_ms * profile.calibration.bound)
-    anchors = {anchor.architecture.digest: anchor.measured for anchor in profile.anchors}
-    twice = {digest: replace(m, estimate_ms=2 * m.estimate_ms) for digest, m in anchors.items()}
-    assert len(anchors) == 5
-    assert session_drift(profile, anchors) == 1.0
-    assert session_drift(profile, twice) == 2.0
-    measured = measure_architectures([arch], seconds=0.3)[arch.digest].estimate_ms
-    assert 0.5 < measured / found.latency_ms < 2  # a sanity check of units; accuracy is validated in the profile
-
-
-def test_prediction_is_the_sum_over_cells(tiny):
-    profile = formula_profile(tiny, calibration=Calibration(scale=2.0, bound=1.5))
-    for seed in range(20):
-        arch = tiny.random(np.random.default_rng(seed))
-        expected = 2.0 * sum(map(formula_ms, arch.parts()))
-        assert profile.predict(arch).latency_ms == pytest.approx(expected)
-        assert profile.predict(arch).upper_ms == pytest.approx(1.5 * expected)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda p: replace(p, device=Device(kind="cuda", name="X", cores=2)),
-            "device.kind: found cuda, the search needs cpu",
-        ),
-        (lambda p: replace(p, device=replace(p.device, name="Z80")), "device.name: found Z80, the search needs "),
-        (
-            lambda p: replace(p, mode=replace(p.mode, input=Input(channels=1, size=16))),
-            "mode.input.size: found 16, the search needs 8",
-        ),
-        (
-            lambda p: replace(p, entries=dict(list(p.entries.items())[1:])),
-            "entries: no measurement of 'stem(channels=4) on 1x8x8'",
-        ),
-    ],
-)
-def test_a_profile_that_does_not_fit_is_refused_with_the_field_named(tiny, change, message):
-    with pytest.raises(SenasError) as caught:
-        change(formula_profile(tiny)).require(tiny, "cpu")
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d.update(format="senas-latency-profile/9"), "format: found 'senas-latency-profile/9'"),
-        (lambda d: d["calibration"].update(scale=0.0), "calibration.scale: found 0.0, expected more than 0"),
-        (
-            lambda d: d["calibration"].update(scale=float("nan")),
-            "calibration: scale: found nan, expected a finite number",
-        ),
-        (lambda d: d["calibration"].update(bound=0.5), "calibration.bound: found 0.5, expected at least 1"),
-        (lambda d: d["entries"].clear(), "entries: found none"),
-        (lambda d: next(iter(d["entries"].values())).update(estimate_ms=-1.0), "estimate_ms: found -1.0"),
-        (lambda d: d["mode"].pop("batch"), "mode: missing key 'batch'"),
-        (lambda d: d["mode"].update(dtype="fp8"), "mode: dtype: found 'fp8'"),
-        (lambda d: d.update(unit="s"), "unknown key, found 'unit'"),
-    ],
-)
-def test_a_damaged_profile_file_is_refused_with_the_field_named(tiny, tmp_path, change, message):
-    path = tmp_path / "p.json"
-    formula_profile(tiny).save(path)
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
-    with pytest.raises(SenasError) as caught:
-        LatencyProfile.load(path)
-    assert message in str(caught.value)
-    assert str(caught.value).startswith(str(path))
-
-
 def test_budgets_hold_the_bound_of_the_latency_not_the_prediction():
     budget = Budget(latency_ms=1.0, flops=100)
     assert budget.keeps(Cost(flops=100, params=1, latency_ms=0.9, upper_ms=1.0))
@@ -283,6 +176,9 @@ def test_an_impossible_budget_names_the_least_achievable_and_its_architecture(ti
         check_possible(tiny, Budget(latency_ms=least.upper_ms * 0.99), profile)
     said = str(caught.value)
     assert cheapest.digest in said
+    # By the formula: stem 256, stage 2 256, stage 3 8 * 16 = 128, stage 4 12 * 4 = 48, head 10 microseconds.
+    assert said.endswith("of which the stem takes 37%")
+    assert 256 / (256 + 256 + 128 + 48 + 10) == pytest.approx(0.37, abs=0.005)
     named = float(said.split("smallest achievable is ")[1].split(" ms")[0])
     check_possible(tiny, Budget(latency_ms=named), profile)  # the number it gives works
     assert named == pytest.approx(least.upper_ms, abs=1e-3)
@@ -297,3 +193,32 @@ def test_costs_read_well():
     assert show_cost(7, "params") == "7"
     for value in (1.23449, 0.1):
         assert float(show_cost(value, "latency", up=True).removesuffix(" ms")) >= value
+
+
+def test_what_se_adds_beside_its_flops_worked_out_by_hand(tiny):
+    costs = se_costs(tiny, formula_profile(tiny))
+    assert {(c.stage, c.way, c.se.reduction) for c in costs} == {
+        *((2, way, r) for way in ("standard", "pre") for r in (2, 4)),
+        *((3, "standard", r) for r in (2, 4)),
+        (4, "standard", 4),
+    }
+    # Stage 2: one distinct body, 4 channels at 8x8: 256 elements take 0.256 ms, an SE block 0.050 ms more.
+    stage2 = next(c for c in costs if (c.stage, c.way, c.se.reduction) == (2, "standard", 2))
+    assert (stage2.cells, stage2.batch, stage2.measured) == (1, 1, True)
+    assert stage2.latency_ms == pytest.approx(0.050)
+    assert stage2.latency_share == pytest.approx(50 / 256)
+    # SE: pooling 256, 4 to 2 to 4 units 16; the body: two 3x3 convolutions, 2 * 9 * 16 * 64.
+    assert stage2.flops == 256 + 16
+    assert stage2.flops_share == pytest.approx((256 + 16) / (2 * 9 * 16 * 64))
+    said = summary(costs)
+    assert "to the latency of its cell (median " in said and said.endswith("%)")
+    with pytest.raises(SenasError, match=r"space\.digest: found \w{16}, space tiny has \w{16}"):
+        se_costs(replace(tiny, stem=replace(tiny.stem, kernel=5)), formula_profile(tiny))
+
+
+def test_what_se_adds_is_said_to_be_filled_in_where_it_was_not_measured(tiny):
+    profile = formula_profile(tiny)
+    key = next(key for key in profile.entries if "reduction=4" in key and "12" in key)
+    guessed = replace(profile.entries[key], measured=None, filled_ms=1.0)
+    costs = se_costs(tiny, replace(profile, entries={**profile.entries, key: guessed}))
+    assert [c.measured for c in costs].count(False) == 1

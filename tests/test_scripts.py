@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import TINY_SPACE
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -37,6 +38,24 @@ def test_the_se_benchmark_compares_every_variant_at_every_shape():
         assert "senas" in row["ratios"]
 
 
+def test_a_profile_made_by_one_script_is_held_against_measurements_by_another(tmp_path):
+    space = tmp_path / "tiny.toml"
+    space.write_text(TINY_SPACE)
+    made = run("profile_device.py", str(space), "--seconds", "0.5", "--batch", "2", "--out", str(tmp_path))
+    assert made.returncode == 0, made.stderr
+    path = tmp_path / "tiny-cpu-eager-fp32-b2.json"
+    assert made.stdout.startswith(f"{path}: ")
+    options = ("--networks", "8", "--winners", "2", "--seconds", "0.3", "--space", str(space), "--json")
+    done = run("validate_profile.py", str(path), *options)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["networks"] == 8
+    assert 0 < found["mean_error"] <= found["worst_error"] < 1
+    assert 0 < found["flops_linear"]["mean_error"] < 1
+    assert found["winners"] == 2 >= found["broke_the_budget"] >= 0
+    assert 0 <= found["coverage"] <= 1
+
+
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
@@ -44,6 +63,14 @@ def test_the_se_benchmark_compares_every_variant_at_every_shape():
         ("benchmark_costs.py", ("no-such-space",), "search space: found 'no-such-space'"),
         ("benchmark_se.py", ("--device", "tpu"), "invalid choice: 'tpu'"),
         ("benchmark_se.py", ("--batch", "0"), "--batch: found 0, allowed: at least 1"),
+        ("validate_profile.py", ("none.json",), "none.json: no such file or directory"),
+        (
+            "validate_profile.py",
+            ("none.json", "--networks", "1"),
+            "--networks, --winners, --repeats, --seconds: allowed",
+        ),
+        ("profile_device.py", ("nope",), "search space: found 'nope'"),
+        ("profile_device.py", ("se-resnet-digits", "--dtype", "fp7"), "dtype on cpu: found 'fp7'"),
         ("benchmark_overhead.py", ("--trials", "3"), "allowed: more than 10"),
         ("benchmark_overhead.py", ("--strategy", "randon"), "did you mean 'random'?"),
         ("benchmark_overhead.py", ("--space", "nope"), "search space: found 'nope'"),

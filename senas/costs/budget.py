@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from senas.architecture import Architecture, Part
+from senas.cells import Cell
 from senas.costs.complexity import complexity, part_complexity
-from senas.costs.profile import LatencyProfile
 from senas.errors import BudgetError
+from senas.latency.calibration import CONFIDENCE
+from senas.latency.profile import LatencyProfile
 from senas.spaces.space import SearchSpace
 
 Objective = Literal["latency", "flops", "params"]
@@ -21,7 +23,7 @@ class Cost:
         flops: multiply-adds at batch 1.
         params: trainable parameters.
         latency_ms: predicted latency; `None` without a profile.
-        upper_ms: its one-sided 95 % bound; `None` without a profile.
+        upper_ms: its one-sided upper bound, 95 % by default; `None` without a profile.
     """
 
     flops: int
@@ -46,7 +48,7 @@ class Budget:
     """Upper bounds on costs; `None` is no bound.
 
     Attributes:
-        latency_ms: holds the 95 % bound of the predicted latency, not the prediction itself.
+        latency_ms: holds the upper bound of the predicted latency, not the prediction itself.
         flops: multiply-adds.
         params: trainable parameters.
 
@@ -76,16 +78,21 @@ class Budget:
         return {"latency": self.latency_ms, "flops": self.flops, "params": self.params}[objective]
 
 
-def cost_of(arch: Architecture, profile: LatencyProfile | None) -> Cost:
+def cost_of(arch: Architecture, profile: LatencyProfile | None, confidence: float = CONFIDENCE) -> Cost:
     """The cost of an architecture; without a profile its latency stays unknown.
 
+    Args:
+        arch: of what.
+        profile: predicts latency.
+        confidence: of the upper bound of the latency.
+
     Raises:
-        ProfileError: a part of the architecture is not in the profile.
+        ProfileError: a part of the architecture is not in the profile, or not a confidence that it can give.
     """
     counted = complexity(arch)
     if profile is None:
         return Cost(flops=counted.flops, params=counted.params)
-    latency = profile.predict(arch)
+    latency = profile.predict(arch, confidence)
     return Cost(flops=counted.flops, params=counted.params, latency_ms=latency.latency_ms, upper_ms=latency.upper_ms)
 
 
@@ -102,26 +109,40 @@ def part_cost(objective: Objective, profile: LatencyProfile | None) -> Callable[
             return profile.part_ms
 
 
-def check_possible(space: SearchSpace, budget: Budget, profile: LatencyProfile | None) -> None:
+def check_possible(
+    space: SearchSpace, budget: Budget, profile: LatencyProfile | None, confidence: float = CONFIDENCE
+) -> None:
     """Raise where some bound is below what every architecture of the space costs.
 
     Raises:
-        BudgetError: an impossible bound; the message says the smallest achievable cost and which architecture has it.
+        BudgetError: an impossible bound; the message says the smallest achievable cost, which architecture has it, and
+            where in it most of that cost lies.
     """
     for objective in get_args(Objective):
         bound = budget.of(objective)
         if bound is None:
             continue
         cheapest = space.extreme(part_cost(objective, profile))
-        cost = cost_of(cheapest, profile)
+        cost = cost_of(cheapest, profile, confidence)
         least = cost.upper_ms if objective == "latency" else cost.of(objective)
         assert least is not None
         if least > bound:
             raise BudgetError(
                 f"{objective} budget of space {space.name}: found {show_cost(bound, objective)}, the smallest "
                 f"achievable is {show_cost(least, objective, up=True)} by architecture {cheapest.digest} "
-                f"({len(cheapest.cells)} cells, SE {cheapest.describe_se()})"
+                f"({len(cheapest.cells)} cells, SE {cheapest.describe_se()}), "
+                f"{_most_of_it(cheapest, objective, profile)}"
             )
+
+
+def _most_of_it(arch: Architecture, objective: Objective, profile: LatencyProfile | None) -> str:
+    """The stage, stem or head that costs most, such as `of which stage 2 takes 48 %`."""
+    cost, shares = part_cost(objective, profile), dict[str, float]()
+    for part in arch.parts():
+        name = f"stage {part.layer.stage}" if isinstance(part.layer, Cell) else f"the {part.role}"
+        shares[name] = shares.get(name, 0.0) + cost(part)
+    worst = max(shares, key=lambda name: shares[name])
+    return f"of which {worst} takes {shares[worst] / sum(shares.values()):.0%}"
 
 
 def show_cost(value: float, objective: Objective, *, up: bool = False) -> str:

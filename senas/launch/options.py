@@ -1,11 +1,12 @@
 """Checks that several commands make of their options, and what they report progress to."""
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Protocol, cast, get_args
 
 import torch
 
 from senas.errors import OptionError, one_of
+from senas.latency.identity import DeviceKind
 from senas.searching.loop import SearchProgress
 
 
@@ -44,18 +45,9 @@ def parse_whole(option: str, text: str) -> int:
         raise OptionError(f"{option}: found '{text}', expected whole numbers such as 2,3,4") from None
 
 
-def check_device(device: str) -> None:
-    """Raise an `OptionError` for a device that torch does not know or that is not here."""
-    check_one_of("--device", device, ("cpu", "cuda"))
-    if device == "cuda" and not torch.cuda.is_available():
+def check_device(device: str, *, here: bool = True) -> DeviceKind:
+    """The device as a kind, or an `OptionError` for one that does not exist or, where it has to be, is not here."""
+    check_one_of("--device", device, get_args(DeviceKind))
+    if here and device == "cuda" and not torch.cuda.is_available():
         raise OptionError("--device: found cuda, but torch sees no CUDA device here, allowed: cpu")
-
-
-def check_measurable(device: str) -> None:
-    """Raise an `OptionError` for a device whose latency cannot be measured."""
-    check_device(device)
-    if device == "cuda":
-        raise OptionError(
-            "--device: found cuda, but latency is measured on CPUs alone so far; "
-            "search CUDA with --objective flops and without --latency-budget"
-        )
+    return cast(DeviceKind, device)

@@ -1,31 +1,103 @@
-"""`senas profile`: measure a space on this device and write the file."""
+"""`senas profile`: measure a space on this device and write a profile for each batch size."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from senas.costs.profile import LatencyProfile
-from senas.costs.profiling import profile_space
-from senas.errors import ProfileError
-from senas.launch.options import ProgressDisplay, check_measurable, check_one_of
+from senas.costs.se_costs import SECost, se_costs, summary
+from senas.errors import OptionError, ProfileError
+from senas.latency.identity import make_mode, profile_name
+from senas.latency.profile import LatencyProfile
+from senas.latency.profiling import profile_space
+from senas.launch.options import ProgressDisplay, check_device
+from senas.parsing import os_reason
+from senas.report.se_figure import draw_se_costs
 from senas.spaces.file import load_space
 
 
-def launch_profile(
-    space: str,
-    *,
-    device: str,
-    dtype: str,
-    batch: int,
-    seconds: float,
-    seed: int,
-    out: Path,
-    display: ProgressDisplay,
-) -> LatencyProfile:
-    """Measure a space on this device and write the profile."""
-    check_measurable(device)
-    check_one_of("--dtype", dtype, ("fp32",))
-    measured = profile_space(load_space(space), seconds=seconds, batch=batch, seed=seed, progress=display.profiling)
-    try:
-        measured.save(out)
-    except OSError as error:
-        raise ProfileError(f"{out}: cannot be written to ({error.strerror})") from None
-    return measured
+@dataclass(frozen=True, kw_only=True)
+class ProfileRequest:
+    """The arguments of `senas profile` as they were written."""
+
+    space: str
+    device: str
+    execution: str | None
+    dtype: str
+    batches: Sequence[int]
+    memory_format: str
+    seconds: float
+    share: float
+    seed: int
+    out: Path | None
+
+
+def launch_profile(request: ProfileRequest, *, display: ProgressDisplay) -> list[tuple[Path, LatencyProfile]]:
+    """Measure a space on this device, once for each batch size, and write the profiles.
+
+    What an interrupt leaves beside the file to be written is gone on with when the call is repeated.
+    """
+    device, space = check_device(request.device), load_space(request.space)
+    if request.out is not None and len(request.batches) > 1:
+        raise OptionError(f"--out: found one file for {len(request.batches)} batch sizes, allowed: none or one --batch")
+    done = []
+    for batch in request.batches:
+        mode = make_mode(
+            device,
+            space.input,
+            execution=request.execution,
+            dtype=request.dtype,
+            batch=batch,
+            memory_format=request.memory_format,
+        )
+        path = request.out or Path("profiles") / f"{profile_name(space.name, device, mode)}.json"
+        measured = profile_space(
+            space,
+            device=device,
+            execution=mode.execution,
+            dtype=mode.dtype,
+            batch=batch,
+            memory_format=mode.memory_format,
+            seconds=request.seconds,
+            share=request.share,
+            seed=request.seed,
+            draft=draft_of(path),
+            progress=display.profiling,
+        )
+        try:
+            measured.save(path)
+        except OSError as error:
+            raise ProfileError(f"{path}: cannot be written to ({os_reason(error)})") from None
+        done.append((path, measured))
+    return done
+
+
+def explain_se(profiles: Sequence[LatencyProfile], space: str) -> tuple[list[SECost], str]:
+    """What SE adds by profiles of one space, and the same in a sentence; nothing where the space has no SE."""
+    loaded = load_space(space)
+    costs = [cost for profile in profiles for cost in se_costs(loaded, profile)]
+    return costs, summary(costs) if costs else ""
+
+
+def draw_se(profiles: Sequence[str], space: str | None) -> list[Path]:
+    """Draw what SE adds beside the first of some profiles, as PNG and SVG; returns their paths.
+
+    Raises:
+        SenasError: not profiles of one space, or of a space that is not known by its name.
+    """
+    loaded = [LatencyProfile.load(name) for name in profiles]
+    costs, _ = explain_se(loaded, space or loaded[0].space.name)
+    if not costs:
+        raise ProfileError(
+            f"{profiles[0]}: space {loaded[0].space.name} has no cell with SE, so there is nothing to draw"
+        )
+    first = Path(profiles[0])
+    paths = [first.with_name(f"{first.stem}-se{ending}") for ending in (".png", ".svg")]
+    mode = loaded[0].mode
+    title = f"{loaded[0].space.name} on {loaded[0].device.name}, {mode.execution}, {mode.dtype}"
+    draw_se_costs(costs, title, paths)
+    return paths
+
+
+def draft_of(path: Path) -> Path:
+    """Where a profile in the making is kept."""
+    return path.with_name(f"{path.name}.draft")

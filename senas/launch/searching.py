@@ -1,16 +1,23 @@
 """`senas search`: every argument checked before anything slow, then profile, search, measure afresh."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import cast, get_args
 
 import torch
 
 from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost, show_cost
-from senas.costs.profile import LatencyProfile
-from senas.costs.profiling import profile_space
 from senas.errors import OptionError, RunError
-from senas.launch.options import ProgressDisplay, check_device, check_measurable, check_one_of
+from senas.latency.calibration import Drift
+from senas.latency.identity import DeviceKind
+from senas.latency.profile import LatencyProfile
+from senas.latency.profiling import profile_space
+from senas.latency.sitting import recheck
+from senas.launch.options import ProgressDisplay, check_device, check_one_of
+from senas.searching.driver import run_alone
 from senas.searching.run import Run
 from senas.searching.search import measure_front, search
 from senas.searching.strategies import STRATEGIES
@@ -30,10 +37,14 @@ class SearchRequest:
 
     space: str
     latency_budget: str | None
+    confidence: float
     max_flops: str | None
     max_params: str | None
     objective: str
     profile: str
+    execution: str | None
+    dtype: str | None
+    batch: int | None
     device: str
     data: str
     strategy: str
@@ -62,7 +73,7 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
     seconds = parse_duration(request.time_budget, "--time-budget") if request.time_budget is not None else None
     objective = cast(Objective, check_one_of("--objective", request.objective, get_args(Objective)))
     check_one_of("--strategy", request.strategy, STRATEGIES)
-    check_device(request.device)
+    device = check_device(request.device, here=request.address is None)
     for option, value in (("--trials", request.trials), ("--epochs", request.epochs)):
         if value < 1:
             raise OptionError(f"{option}: found {value}, allowed: at least 1")
@@ -72,14 +83,15 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
     load_data(request.data, space.input).require(space.extreme(lambda part: part.outflow.channels))
     profile = None
     if objective == "latency" or latency is not None or request.profile != "measure":
-        profile = _profile(request, space, display)
+        profile = _profile(request, space, device, display)
+        profile.bound(request.confidence)  # raises where it cannot give that confidence
     bounds: tuple[tuple[Objective, Bound | None], ...] = (("latency", latency), ("flops", flops), ("params", params))
-    budgets = {cost: _resolve(bound, cost, space, profile) for cost, bound in bounds}
+    budgets = {cost: _resolve(bound, cost, space, profile, request.confidence) for cost, bound in bounds}
     budget = Budget(latency_ms=budgets["latency"], flops=budgets["flops"], params=budgets["params"])
-    check_possible(space, budget, profile)
+    check_possible(space, budget, profile, request.confidence)
     for cost, bound in bounds:
         if bound is not None:
-            display.note(_announce(cost, bound, budgets[cost] or 0.0))
+            display.note(_announce(cost, bound, budgets[cost] or 0.0, request.confidence))
     gpus, concurrency = _gpus(request)
     search(
         space,
@@ -88,6 +100,7 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
         profile=profile,
         objective=objective,
         latency_budget_ms=budget.latency_ms,
+        confidence=request.confidence,
         max_flops=budget.flops,
         max_params=budget.params,
         strategy=request.strategy,
@@ -102,25 +115,56 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
         on_progress=display.searching,
     )
     run = Run(request.out)
-    measure_front(run)
+    measure_front(run, address=request.address)
     return run
 
 
-def _profile(request: SearchRequest, space: SearchSpace, display: ProgressDisplay) -> LatencyProfile:
-    check_measurable(request.device)
+def _profile(
+    request: SearchRequest, space: SearchSpace, device: DeviceKind, display: ProgressDisplay
+) -> LatencyProfile:
+    """The profile of a search as it holds today: measured now, or its anchors measured again.
+
+    For CUDA and a cluster's address it is measured there, on a GPU that nothing else uses meanwhile.
+    """
+    there = request.address if device == "cuda" else None
     if request.profile == "measure":
-        return profile_space(space, seconds=PROFILE_SECONDS, seed=request.seed, progress=display.profiling)
-    profile = LatencyProfile.load(request.profile)
-    profile.require(space, request.device)
+        mode = {"execution": request.execution, "dtype": request.dtype or "fp32", "batch": request.batch or 1}
+        measure = partial(profile_space, space, device=device, seconds=PROFILE_SECONDS, seed=request.seed, **mode)
+    else:
+        profile = LatencyProfile.load(request.profile)
+        mode = {"execution": request.execution, "dtype": request.dtype, "batch": request.batch}
+        profile.require(space, device, **mode, here=there is None)
+        measure = partial(_tied, profile, space, device)
+    if there is None:
+        profile = measure(progress=display.profiling)
+    else:
+        display.note(f"measuring on a GPU of {there} that nothing else uses meanwhile")
+        profile = run_alone(measure, there)
+    for change in profile.changes():
+        display.note(f"warning: the profile was made with {change}; its anchors were measured again")
+    if profile.calibration.drift != Drift():
+        times = median(
+            profile.predict(a.architecture).latency_ms / profile.drifted(Drift()).predict(a.architecture).latency_ms
+            for a in profile.anchors
+        )
+        display.note(f"the machine takes {times:.3f} times as long as when the profile was made; predictions follow")
     return profile
 
 
+def _tied(
+    profile: LatencyProfile, space: SearchSpace, device: DeviceKind, progress: Callable[[float], None] = lambda _: None
+) -> LatencyProfile:
+    """A profile whose device is this one, tied to how it runs today."""
+    profile.require(space, device)
+    return recheck(profile, progress=progress)
+
+
 def _resolve(
-    bound: Bound | None, objective: Objective, space: SearchSpace, profile: LatencyProfile | None
+    bound: Bound | None, objective: Objective, space: SearchSpace, profile: LatencyProfile | None, confidence: float
 ) -> float | None:
     if bound is None or not bound.relative:
         return None if bound is None else bound.value
-    largest = cost_of(space.extreme(part_cost(objective, profile), largest=True), profile)
+    largest = cost_of(space.extreme(part_cost(objective, profile), largest=True), profile, confidence)
     whole = largest.upper_ms if objective == "latency" else largest.of(objective)
     assert whole is not None
     return bound.resolve(whole)
@@ -138,7 +182,7 @@ def _gpus(request: SearchRequest) -> tuple[float, int | None]:
     return gpus, max(1, int(torch.cuda.device_count() // gpus))
 
 
-def _announce(objective: Objective, bound: Bound, value: float) -> str:
+def _announce(objective: Objective, bound: Bound, value: float, confidence: float) -> str:
     share = f", {bound.value:.0%} of the largest in the space" if bound.relative else ""
-    held = ", held against the 95 % bound of each prediction" if objective == "latency" else ""
+    held = f", held against the {100 * confidence:g} % bound of each prediction" if objective == "latency" else ""
     return f"{objective} budget {show_cost(value, objective)}{share}{held}"

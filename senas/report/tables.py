@@ -1,6 +1,7 @@
 """Tables for the terminal."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from rich.markup import escape
 from rich.table import Table
@@ -9,7 +10,8 @@ from senas.architecture import Architecture
 from senas.cells import Cell
 from senas.costs.budget import Budget, show_cost
 from senas.costs.complexity import Complexity, complexity, part_complexity
-from senas.costs.profile import LatencyProfile
+from senas.costs.se_costs import SECost
+from senas.latency.profile import LatencyProfile
 from senas.searching.trial import Trial
 from senas.spaces.space import SearchSpace
 
@@ -45,23 +47,24 @@ def front_table(front: Sequence[Trial], *, with_se: bool) -> Table:
 def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:
     """How the predictions and the budget fared when the front was measured afresh."""
     measured = [
-        (trial.measured_ms, trial.cost.upper_ms)
+        (trial.measured_ms, trial.cost.upper_ms, trial.drift)
         for trial in front
-        if trial.measured_ms is not None and trial.cost.upper_ms is not None
+        if trial.measured_ms is not None and trial.cost.upper_ms is not None and trial.drift is not None
     ]
     if not measured:
         return []
-    drift = next(trial.drift for trial in front if trial.drift is not None)
     total = len(measured)
 
     def within(bounds: list[float]) -> str:
-        as_is = sum(found <= bound for (found, _), bound in zip(measured, bounds, strict=True))
-        rescaled = sum(found <= bound * drift for (found, _), bound in zip(measured, bounds, strict=True))
+        pairs = list(zip(measured, bounds, strict=True))
+        as_is = sum(found <= bound for (found, _, _), bound in pairs)
+        rescaled = sum(found <= bound * drift for (found, _, drift), bound in pairs)
         return f"{as_is} of {total}, without the drift {rescaled} of {total}"
 
+    drift = median(drift for _, _, drift in measured)
     lines = [
-        f"measured afresh: the profile's anchor networks took {drift:.3f} times as long as when it was made",
-        f"within the bound of their prediction: {within([bound for _, bound in measured])}",
+        f"measured afresh: by the profile's anchors the machine takes {drift:.3f} times as long as at the start",
+        f"within the bound of their prediction: {within([bound for _, bound, _ in measured])}",
     ]
     if budget.latency_ms is not None:
         lines.append(f"within the budget of {budget.latency_ms:.3f} ms: {within([budget.latency_ms] * total)}")
@@ -106,13 +109,43 @@ def complexity_table(arch: Architecture) -> Table:
 
 def profile_lines(profile: LatencyProfile) -> list[str]:
     """What a profile is of and how well it predicts, in plain sentences."""
-    mode, check = profile.mode, profile.validation
-    return [
-        f"{len(profile.entries)} parts of {profile.space} on {profile.device.name}: {mode.execution}, {mode.dtype}, "
-        f"batch {mode.batch}, {mode.threads} thread, {mode.input.shape}",
-        f"on {check.networks} networks that no fit has seen: mean error {check.mean_error:.1%}, "
-        f"worst {check.worst_error:.1%}; 95 % take at most {profile.calibration.bound:.3f} times the prediction",
+    mode, check, how = profile.mode, profile.validation, profile.protocol
+    measured = sum(entry.measured is not None for entry in profile.entries.values())
+    filled = len(profile.entries) - measured
+    lines = [
+        f"{measured} parts of {profile.space.name} measured{f', {filled} filled in' if filled else ''}, on "
+        f"{profile.device.name}: {mode.execution}, {mode.dtype}, batch {mode.batch}, {mode.input.shape}",
+        f"in {profile.provenance.seconds:.0f} s: the 95 % interval is within 1 % for {how.sure_parts:.0%} of the parts "
+        f"and within 0.5 % for {how.sure_networks:.0%} of the networks",
+        f"on {check.networks} networks that no fit has seen: mean error {check.mean_error:.1%}, worst "
+        f"{check.worst_error:.1%}, rank correlation {check.spearman:.3f}; measured twice they differ by "
+        f"{check.repeat_error:.1%}",
+        f"95 % take at most {profile.bound():.3f} times the prediction",
     ]
+    if check.mean_error > check.limit:
+        lines.append(f"searches will refuse it: its mean error is beyond {check.limit:.0%}, the machine was too busy")
+    return lines
+
+
+def se_cost_table(costs: Sequence[SECost]) -> Table:
+    """What SE adds to its cell: one row per stage, batch size and way to wire it in, one column per reduction."""
+    reductions = sorted({cost.se.reduction for cost in costs})
+    table = Table(title="what an SE block adds to its cell", title_justify="left")
+    for name in ("stage", "batch"):
+        table.add_column(name, justify="right")
+    table.add_column("SE")
+    for reduction in reductions:
+        table.add_column(f"latency\nr = {reduction}", justify="right", no_wrap=True)
+    table.add_column(f"FLOPs\nr = {reductions[0]}", justify="right")
+    rows: dict[tuple[int, int, str], dict[int, SECost]] = {}
+    for cost in costs:
+        rows.setdefault((cost.stage, cost.batch, cost.way), {})[cost.se.reduction] = cost
+    for (stage, batch, way), by_reduction in sorted(rows.items()):
+        cells = [by_reduction.get(reduction) for reduction in reductions]
+        latencies = ["-" if c is None else f"{c.latency_share:+.1%} {c.latency_ms * 1e3:7.1f} us" for c in cells]
+        first = next(cost for cost in cells if cost is not None)
+        table.add_row(str(stage), str(batch), way, *latencies, f"{first.flops_share:+.2%}")
+    return table
 
 
 def _count(number: int) -> str:

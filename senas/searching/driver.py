@@ -8,12 +8,14 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TypeVar
 
 import ray
 from ray import tune
+from ray.exceptions import RayTaskError
 from ray.tune.schedulers import ASHAScheduler
 
 from senas.errors import OptionError
@@ -21,6 +23,8 @@ from senas.searching.bridge import StrategySearcher, WorkerErrors
 from senas.searching.run import SearchOptions
 from senas.searching.worker import MAX_EPOCH, run_trial
 from senas.training.evaluator import Evaluate
+
+T = TypeVar("T")
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -40,7 +44,11 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
         time_attr="epoch", metric="accuracy", mode="max", max_t=10 * MAX_EPOCH, grace_period=2, reduction_factor=3
     )
     scheduler = asha if options.early_stopping else None
-    with _ray(options, address), _interruptible(searcher), _scratch_folder() as scratch:
+    with (
+        _ray(address, options.concurrency * options.cpus_per_trial),
+        _interruptible(searcher),
+        _scratch_folder() as scratch,
+    ):
         _check_resources(options)
         tuner = tune.Tuner(
             tune.with_resources(
@@ -67,16 +75,38 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
             raise KeyboardInterrupt
 
 
+def run_alone(work: Callable[[], T], address: str) -> T:
+    """Run a function on a node of a cluster, on a GPU that nothing else uses meanwhile.
+
+    Args:
+        work: is sent there, as is what it returns.
+        address: of the cluster's head.
+
+    Raises:
+        OptionError: no cluster answers, or none of its nodes has a GPU.
+        Exception: whatever `work` raises.
+    """
+    with _ray(address, cpus=1):
+        _require_resource("GPU", 1)
+        try:
+            return ray.get(ray.remote(num_cpus=0, num_gpus=1, max_retries=0)(_call).remote(work))
+        except RayTaskError as error:
+            raise error.cause from None
+
+
+def _call(work: Callable[[], T]) -> T:
+    return work()
+
+
 @contextmanager
-def _ray(options: SearchOptions, address: str | None) -> Iterator[None]:
+def _ray(address: str | None, cpus: float) -> Iterator[None]:
     """Join a cluster, or start one on this machine and stop it afterwards; quiet, and without usage statistics."""
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is in the journal, with its reason
     if ray.is_initialized():
         yield
         return
-    cpus = math.ceil(options.concurrency * options.cpus_per_trial)
-    resources = {} if address else {"num_cpus": cpus, "include_dashboard": False}
+    resources = {} if address else {"num_cpus": math.ceil(cpus), "include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **resources)
     except ConnectionError as error:
@@ -89,11 +119,14 @@ def _ray(options: SearchOptions, address: str | None) -> Iterator[None]:
 
 def _check_resources(options: SearchOptions) -> None:
     """A trial that no cluster node can hold would wait for ever."""
-    there = ray.cluster_resources()
-    for name, needed in (("CPU", options.cpus_per_trial), ("GPU", options.gpus_per_trial)):
-        if needed > there.get(name, 0):
-            found = f"{there.get(name, 0):g}"
-            raise OptionError(f"{name.lower()}s_per_trial: found {needed:g}, allowed: at most the {found} that Ray has")
+    _require_resource("CPU", options.cpus_per_trial)
+    _require_resource("GPU", options.gpus_per_trial)
+
+
+def _require_resource(name: str, needed: float) -> None:
+    there = ray.cluster_resources().get(name, 0)
+    if needed > there:
+        raise OptionError(f"{name.lower()}s_per_trial: found {needed:g}, allowed: at most the {there:g} that Ray has")
 
 
 @contextmanager

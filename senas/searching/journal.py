@@ -99,7 +99,7 @@ class Journal:
         self._append("failed", number, _Ended(failure=failure, seconds=seconds))
 
     def measured(self, number: int, latency_ms: float, drift: float) -> None:
-        """Record the latency of a trial's network, measured afresh, and how the machine has drifted since."""
+        """Record the latency of a trial's network, measured afresh, and how the machine has drifted until then."""
         self._append("measured", number, _Measured(latency_ms=latency_ms, drift=drift))
 
     def trials(self) -> list[Trial]:

@@ -61,7 +61,7 @@ def drive(run: Run, evaluate: Evaluate, address: str | None, on_progress: Callab
         KeyboardInterrupt: after everything that had finished was kept.
     """
     options, profile = run.record.options, run.profile()
-    cost = partial(cost_of, profile=profile)
+    cost = partial(cost_of, profile=profile, confidence=options.confidence)
     engine = ProposalEngine(feasible=lambda arch: options.budget.keeps(cost(arch)))
     strategy = make_strategy(
         options.strategy, seed=options.seed, trials=options.trials, concurrency=options.concurrency

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from senas.costs.budget import Budget, Objective
-from senas.costs.profile import LatencyProfile
 from senas.errors import OptionError, RunError, one_of
+from senas.latency.calibration import CONFIDENCE
+from senas.latency.profile import LatencyProfile
 from senas.parsing import read_json, to_plain, write_json
 from senas.searching.journal import Journal
 from senas.searching.pareto import hypervolume, knee, pareto_front
@@ -40,6 +41,7 @@ class SearchOptions:
         strategy: a key of `STRATEGIES`.
         objective: the cost of the front.
         budget: hard upper bounds.
+        confidence: of the upper bound of a latency, which is what its budget holds.
         trials: how many in all.
         seed: of everything random.
         concurrency: trials at a time.
@@ -59,6 +61,7 @@ class SearchOptions:
     gpus_per_trial: float
     early_stopping: bool = False
     time_budget_seconds: float | None = None
+    confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
         limits = {
@@ -67,6 +70,7 @@ class SearchOptions:
             "concurrency": (self.concurrency, 1, 10_000),
             "cpus_per_trial": (self.cpus_per_trial, 1e-3, 10_000),
             "gpus_per_trial": (self.gpus_per_trial, 0, 10_000),
+            "confidence": (self.confidence, 0.5, 0.999),
             "time_budget_seconds": (1 if self.time_budget_seconds is None else self.time_budget_seconds, 0, 1e10),
         }
         for name, (value, least, most) in limits.items():

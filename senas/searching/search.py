@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost
-from senas.costs.profile import LatencyProfile
-from senas.costs.profiling import measure_architectures, session_drift
 from senas.errors import OptionError
+from senas.latency.calibration import CONFIDENCE
+from senas.latency.profile import LatencyProfile
+from senas.latency.sitting import SITTING_SECONDS, drift_of, sit_with
 from senas.parsing import from_plain, to_plain
+from senas.searching.driver import run_alone
 from senas.searching.loop import SearchProgress, drive
 from senas.searching.run import Run, SearchOptions, Training
 from senas.searching.strategies import DEFAULT_STRATEGY, make_strategy
@@ -25,6 +28,7 @@ def search(
     profile: LatencyProfile | None = None,
     objective: Objective | None = None,
     latency_budget_ms: float | None = None,
+    confidence: float = CONFIDENCE,
     max_flops: float | None = None,
     max_params: float | None = None,
     strategy: str = DEFAULT_STRATEGY,
@@ -45,9 +49,11 @@ def search(
         evaluate: `(architecture, seed, report) -> top-1 accuracy in [0, 1]`, run in worker processes; `report(epoch,
             accuracy)` is optional and lets early stopping work. `senas.TrainingEvaluator` is the one senas brings.
         out: the folder of the run, made by this call.
-        profile: predicts latency; needed for a latency budget or objective.
+        profile: predicts latency; needed for a latency budget or objective. It is taken as it is: `senas.recheck` ties
+            an older one to how the machine runs today.
         objective: `latency`, `flops` or `params`; latency by default where there is a profile, else FLOPs.
-        latency_budget_ms: no architecture whose 95 % latency bound is larger is ever trained.
+        latency_budget_ms: no architecture whose upper latency bound is larger is ever trained.
+        confidence: of that bound.
         max_flops: likewise, in multiply-adds.
         max_params: likewise, in parameters.
         strategy: a key of `senas.searching.strategies.STRATEGIES`.
@@ -77,6 +83,7 @@ def search(
         strategy=strategy,
         objective=objective or ("latency" if profile else "flops"),
         budget=budget,
+        confidence=confidence,
         trials=trials,
         seed=seed,
         concurrency=_default_concurrency(cpus_per_trial) if concurrency is None else concurrency,
@@ -87,13 +94,13 @@ def search(
     )
     from_plain(SearchOptions, to_plain(options), "search")  # what is written must be readable again
     _check_address(address)
-    _check(space, options, profile)
+    _check(space, options, profile, here=address is None)
     largest = space.extreme(part_cost(options.objective, profile), largest=True)
     run = Run.create(
         out,
         space=space,
         options=options,
-        reference_cost=budget.of(options.objective) or cost_of(largest, profile).of(options.objective),
+        reference_cost=budget.of(options.objective) or cost_of(largest, profile, confidence).of(options.objective),
         profile=profile,
         training=_training(evaluate),
     )
@@ -135,7 +142,7 @@ def resume(
     run = Run(folder)
     training, profile = run.record.training, run.profile()
     if profile is not None:
-        profile.require(run.record.space, profile.device.kind)
+        profile.require(run.record.space, profile.device.kind, here=address is None)
     if evaluate is None:
         if training is None:
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
@@ -147,23 +154,28 @@ def resume(
     return run
 
 
-def measure_front(run: Run, *, seconds: float = 2.0) -> list[Trial]:
-    """Measure the networks of a run's front, and the profile's anchors among them, afresh on this machine.
+def measure_front(run: Run, *, address: str | None = None, seconds: float = SITTING_SECONDS) -> list[Trial]:
+    """Measure the networks of a run's front, and the profile's anchors among them, afresh.
+
+    On this machine; for a CUDA profile and a cluster's `address`, on a GPU there that nothing else uses meanwhile.
 
     Returns:
-        The front, as journaled; without a profile, or with one of no CPU or no anchors, nothing is measured.
+        The front, as journaled; without a profile nothing is measured.
     """
-    front = run.front()
-    profile = run.profile()
-    if not front or profile is None or profile.device.kind != "cpu" or not profile.anchors:
+    front, profile = run.front(), run.profile()
+    if not front or profile is None:
         return front
-    networks = {arch.digest: arch for arch in (t.architecture for t in front)}
-    networks |= {anchor.architecture.digest: anchor.architecture for anchor in profile.anchors}
-    measured = measure_architectures(list(networks.values()), batch=profile.mode.batch, seconds=seconds)
-    drift = session_drift(profile, measured)
+    measure = partial(sit_with, profile, [trial.architecture for trial in front], seconds=seconds)
+    sitting = run_alone(measure, address) if address is not None and profile.device.kind == "cuda" else measure()
+    now = drift_of(profile.anchors, sitting.anchors)
+    at_start = profile.calibration.drift
     journal = run.open_journal()
     for trial in front:
-        journal.measured(trial.number, measured[trial.digest].estimate_ms, drift)
+        operations = profile.network_load(trial.architecture).operations
+        predicted = trial.cost.latency_ms
+        assert predicted is not None
+        drift = now.now(at_start.then(predicted, operations), operations) / predicted
+        journal.measured(trial.number, sitting.networks[trial.digest].estimate_ms, drift)
     journal.close()
     return run.save_front()
 
@@ -174,13 +186,13 @@ def _default_concurrency(cpus_per_trial: float) -> int:
     return max(1, int(cores // cpus_per_trial)) if cpus_per_trial > 0 else 1
 
 
-def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile | None) -> None:
+def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile | None, *, here: bool) -> None:
     if profile is None and (options.budget.latency_ms is not None or options.objective == "latency"):
         raise OptionError("profile: found none, needed for a latency budget or objective (see senas profile)")
     make_strategy(options.strategy, seed=options.seed, trials=options.trials, concurrency=options.concurrency)
     if profile is not None:
-        profile.require(space, profile.device.kind)  # whichever kind it is of; a CPU must be this machine's
-    check_possible(space, options.budget, profile)
+        profile.require(space, profile.device.kind, here=here)
+    check_possible(space, options.budget, profile, options.confidence)
 
 
 def _check_address(address: str | None) -> None:

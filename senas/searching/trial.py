@@ -25,7 +25,8 @@ class Trial:
         seconds: from start to end.
         failure: why it failed, a traceback where there is one.
         measured_ms: the latency of the network measured afresh after the search.
-        drift: how many times as long the profile's anchor networks took then as when the profile was made.
+        drift: how many times as long it was to be expected to take then as at the start of the search, going by the
+            profile's anchor networks.
     """
 
     number: int

@@ -1,0 +1,72 @@
+"""Latency profiles of several spaces, batch sizes and types in one go, on a machine that has torch and numpy alone.
+
+`senas profile` does the same for one space and type where senas is installed with all it depends on.
+
+    python scripts/profile_device.py se-resnet-imagenet se-resnet-cifar --device cuda --dtype fp16 fp32 --batch 1 32 128
+"""
+
+import argparse
+import itertools
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout that is not installed
+
+import senas
+from senas.latency.identity import make_mode, profile_name
+
+
+def main() -> None:
+    """Measure, write a file for each, print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("space", nargs="+", help="shipped spaces or TOML files")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--execution", help="eager or compiled; on CUDA graph or eager")
+    parser.add_argument("--dtype", nargs="+", default=["fp32"], help="fp32, bf16; on CUDA also tf32, fp16")
+    parser.add_argument("--batch", nargs="+", type=int, default=[1], help="images per forward pass")
+    parser.add_argument("--memory-format", default="contiguous", help="contiguous or channels_last")
+    parser.add_argument("--seconds", type=float, default=120.0, help="limit of the measuring, for each profile")
+    parser.add_argument("--share", type=float, default=1.0, help="of the cells with SE to measure")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("profiles"), help="folder for the files")
+    arguments = parser.parse_args()
+    for name, dtype, batch in itertools.product(arguments.space, arguments.dtype, arguments.batch):
+        start = time.monotonic()
+        try:
+            space = senas.load_space(name)
+            mode = make_mode(
+                arguments.device,
+                space.input,
+                execution=arguments.execution,
+                dtype=dtype,
+                batch=batch,
+                memory_format=arguments.memory_format,
+            )
+            path = arguments.out / f"{profile_name(space.name, arguments.device, mode)}.json"
+            profile = senas.profile_space(
+                space,
+                device=arguments.device,
+                execution=mode.execution,
+                dtype=dtype,
+                batch=batch,
+                memory_format=mode.memory_format,
+                seconds=arguments.seconds,
+                share=arguments.share,
+                seed=arguments.seed,
+                draft=path.with_name(f"{path.name}.draft"),
+            )
+            profile.save(path)
+        except senas.SenasError as error:
+            parser.error(str(error))
+        check = profile.validation
+        print(
+            f"{path}: {len(profile.entries)} parts in {time.monotonic() - start:.0f} s; on {check.networks} networks "
+            f"mean error {check.mean_error:.2%}, worst {check.worst_error:.2%}, Spearman {check.spearman:.4f}, measured "
+            f"twice {check.repeat_error:.2%}, bound {profile.bound():.3f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
