@@ -62,8 +62,8 @@ def main() -> None:
         check = profile.validation
         print(
             f"{path}: {len(profile.entries)} parts in {time.monotonic() - start:.0f} s; on {check.networks} networks "
-            f"mean error {check.mean_error:.2%}, worst {check.worst_error:.2%}, Spearman {check.spearman:.4f}, measured "
-            f"twice {check.repeat_error:.2%}, bound {profile.bound():.3f}",
+            f"mean error {check.mean_error:.2%}, worst {check.worst_error:.2%}, Spearman {check.spearman:.4f}, "
+            f"measured twice {check.repeat_error:.2%}, bound {profile.bound():.3f}",
             flush=True,
         )
 

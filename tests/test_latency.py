@@ -29,7 +29,6 @@ from senas.latency.sitting import anchor_errors, drift_of, recheck, sit_with
 from senas.latency.validation import kendall, spearman, validate
 from senas.spaces.file import load_space
 
-
 ROOT = Path(__file__).parent.parent
 
 

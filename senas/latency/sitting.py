@@ -134,8 +134,8 @@ def recheck(
     worst = max(abs(error) for error in anchor_errors(profile.anchors, measured, drift))
     if worst > _MAX_DISAGREEMENT or not 1 / _MAX_FACTOR <= drift.factor <= _MAX_FACTOR:
         raise ProfileError(
-            f"profile of space {profile.space.name}: anchors: measured again, found a factor of {drift.factor:.2g} and one "
-            f"anchor {worst:.0%} away from what the others say, allowed: {1 / _MAX_FACTOR:g} to {_MAX_FACTOR:g} and "
+            f"profile of space {profile.space.name}: anchors: measured again, found a factor of {drift.factor:.2g} and "
+            f"one anchor {worst:.0%} away from the others, allowed: {1 / _MAX_FACTOR:g} to {_MAX_FACTOR:g} and "
             f"{_MAX_DISAGREEMENT:.0%}; measure the space anew (senas profile)"
         )
     return profile.drifted(drift)
