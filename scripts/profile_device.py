@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout that is not installed
 
 import senas
+from senas.latency.draft import draft_of
 from senas.latency.identity import make_mode, profile_name
 
 
@@ -44,6 +45,7 @@ def main() -> None:
                 memory_format=arguments.memory_format,
             )
             path = arguments.out / f"{profile_name(space.name, arguments.device, mode)}.json"
+            draft = draft_of(path)
             profile = senas.profile_space(
                 space,
                 device=arguments.device,
@@ -54,9 +56,10 @@ def main() -> None:
                 seconds=arguments.seconds,
                 share=arguments.share,
                 seed=arguments.seed,
-                draft=path.with_name(f"{path.name}.draft"),
+                draft=draft,
             )
             profile.save(path)
+            draft.unlink()
         except senas.SenasError as error:
             parser.error(str(error))
         check = profile.validation

@@ -67,7 +67,7 @@ def spaces() -> None:
 def search(
     space: SpaceArgument,
     latency_budget: Annotated[str | None, Option(help="5ms, 800us, or 70% of the space's largest latency.")] = None,
-    confidence: Annotated[float, Option(help="That a network keeps the latency budget when it is measured.")] = 0.95,
+    confidence: Annotated[float, Option(help="Share of networks that keep their upper bound of the latency.")] = 0.95,
     max_flops: Annotated[str | None, Option(help="300M, or 70% of the space's largest count.")] = None,
     max_params: Annotated[str | None, Option(help="5M, or 70% of the space's largest count.")] = None,
     objective: Annotated[str, Option(help="The cost of the front: latency, flops or params.")] = "latency",

@@ -88,6 +88,15 @@ def tiny_file(tmp_path):
             ("profile", "se-resnet-digits", "--batch", "1", "--batch", "2", "--out", "p.json"),
             "--out: found one file for 2",
         ),
+        (
+            ("profile", "se-resnet-digits", "--batch", "1", "--batch", "1"),
+            "--batch: found 1, 1, allowed: each size once",
+        ),
+        (("search", "se-resnet-digits", "--confidence", "1"), "--confidence: found 1, allowed: above 0, below 1"),
+        (
+            ("search", "se-resnet-digits", "--objective", "flops", "--batch", "2"),
+            "--batch: goes with a latency objective, a latency budget or a profile",
+        ),
         (("plot",), "plot: found a run and --profile or neither, expected one of them"),
         (("plot", "--profile", "none.json"), "none.json: no such file or directory"),
         (("search", "se-resnet-digits", "--latency-budget", "70%", "--dtype", "fp12"), "dtype on cpu: found 'fp12'"),
@@ -206,11 +215,16 @@ def test_what_se_costs_is_drawn_for_profiles_of_one_space(cli, tiny, tiny_file, 
     profile = formula_profile(tiny)
     profile.save(tmp_path / "p.json")
     replace(profile, mode=replace(profile.mode, batch=32)).save(tmp_path / "p32.json")
+    replace(profile, mode=replace(profile.mode, dtype="bf16")).save(tmp_path / "bf16.json")
     status, out, _ = cli("plot", "--profile", "p.json", "--profile", "p32.json", "--space", tiny_file)
     assert status == 0
     assert out.splitlines() == ["p-se.png", "p-se.svg"]
     drawn = (tmp_path / "p-se.svg").read_text()
     assert all(word in drawn for word in ("batch 1", "batch 32", "stage 2", "stage 4", "latency, pre", "FLOPs"))
+    status, _, err = cli("plot", "--profile", "p.json", "--profile", "bf16.json", "--space", tiny_file)
+    assert status == 2 and "bf16.json: device and mode: found others than in p.json" in err
+    status, _, err = cli("plot", "--profile", "p.json", "--profile", "p.json", "--space", tiny_file)
+    assert status == 2 and "mode.batch: found the same in two profiles" in err
     status, _, err = cli("plot", "--profile", "p.json")
     assert status == 2 and "search space: found 'tiny'" in err
     status, _, err = cli("plot", "--profile", "p.json", "--space", "se-resnet-digits")

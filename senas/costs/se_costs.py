@@ -51,7 +51,7 @@ def se_costs(space: SearchSpace, profile: LatencyProfile) -> tuple[SECost, ...]:
     """What each SE block of a space adds, stage by stage.
 
     Raises:
-        ProfileError: the profile is of another space.
+        ProfileError: the profile is of another space, or lacks a part of it.
     """
     if profile.space.digest != space.digest:
         raise ProfileError(
@@ -66,8 +66,8 @@ def se_costs(space: SearchSpace, profile: LatencyProfile) -> tuple[SECost, ...]:
 
 
 def _cost(profile: LatencyProfile, stage: int, se: SEConfig, parts: list[Part]) -> SECost:
-    bodies = [profile.entries[without_se(part).key].estimate_ms for part in parts]
-    added = [profile.entries[part.key].estimate_ms - body for part, body in zip(parts, bodies, strict=True)]
+    bodies = [profile.part_load(without_se(part)).entries_ms for part in parts]
+    added = [profile.part_load(part).entries_ms - body for part, body in zip(parts, bodies, strict=True)]
     plain = [part_complexity(without_se(part)).flops for part in parts]
     flops = [part_complexity(part).flops - count for part, count in zip(parts, plain, strict=True)]
     return SECost(

@@ -19,19 +19,21 @@ TakeSample = Callable[[], Sample | None]  # `None` is a sample that something di
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What a GPU was like while it was measured; from the least to the most that was read.
+    """What a GPU was like while it was measured, from the least to the most that was read; `None`: it does not say.
 
     Attributes:
         sm_clock_mhz: of the streaming multiprocessors.
         power_w: drawn.
         temperature_c: of the chip.
-        throttled: readings that said the GPU was throttled, of how many.
+        readings: how many, one during each sample.
+        throttled: how many of them said that the GPU was throttled; `None` where it does not say.
     """
 
-    sm_clock_mhz: tuple[float, float]
-    power_w: tuple[float, float]
-    temperature_c: tuple[float, float]
-    throttled: tuple[int, int]
+    sm_clock_mhz: tuple[float, float] | None
+    power_w: tuple[float, float] | None
+    temperature_c: tuple[float, float] | None
+    readings: int
+    throttled: int | None
 
 
 class Bench(Protocol):
@@ -64,12 +66,8 @@ class Bench(Protocol):
         """
         ...
 
-    def undisturbed(self) -> bool:
-        """Whether the samples since the last call can be kept."""
-        ...
-
     def conditions(self) -> Conditions | None:
-        """What the device was like so far; `None` where that cannot be asked."""
+        """What the device was like during the samples so far; `None` where that cannot be asked."""
         ...
 
 

@@ -21,6 +21,7 @@ from senas.errors import ProfileError
 
 CONFIDENCE = 0.95
 
+_DISTINCT = 1e-2  # smallest singular value of two columns of length 1 that tell two numbers apart
 _HUBER, _HUBER_STEPS = 1.5, 10
 _NORMAL_MAD = 1.4826  # standard deviation of a normal distribution / its median absolute deviation
 
@@ -71,15 +72,18 @@ class Drift:
         """
         then, now, counts = (np.asarray(values, dtype=float) for values in (then_ms, now_ms, operations))
         columns = np.stack([then / now, counts / now], axis=1)  # (n, 2)
-        if np.linalg.matrix_rank(columns, tol=1e-3 * np.linalg.norm(columns, ord=2)) < 2:
+        lengths = np.linalg.norm(columns, axis=0)  # so that units do not matter
+        columns /= lengths
+        if np.linalg.svd(columns, compute_uv=False)[-1] < _DISTINCT or len(now) < 2:
             return cls(factor=float(np.median(now / then)))
-        weights = np.ones(len(now))
+        found = np.linalg.lstsq(columns, np.ones(len(now)), rcond=None)[0]
         for _ in range(_HUBER_STEPS):
-            found, *_ = np.linalg.lstsq(columns * weights[:, None], weights, rcond=None)
             errors = np.abs(columns @ found - 1)
             deviation = max(_NORMAL_MAD * float(np.median(errors)), 1e-9)
             weights = np.sqrt(np.minimum(1.0, _HUBER * deviation / np.maximum(errors, 1e-12)))
-        return cls(factor=float(found[0]), ms_per_operation=float(found[1]))
+            found = np.linalg.lstsq(columns * weights[:, None], weights, rcond=None)[0]
+        factor, per_operation = found / lengths
+        return cls(factor=float(factor), ms_per_operation=float(per_operation))
 
     def now(self, then_ms: float, operations: int) -> float:
         """What took `then_ms` when the profile was made, now."""
@@ -99,8 +103,8 @@ class Calibration:
         scale: b.
         ms_per_megabyte: c, of weights; never negative.
         ms_per_operation: d.
-        ratios: measured / predicted of networks that the fit has not seen, each measured in one sitting like those to
-            come, with the drift of that sitting taken out; ascending.
+        ratios: measured / predicted of networks that the fit has not seen, each measured in one sitting and predicted
+            with the drift of another, as in a search; ascending.
         drift: of the session that predictions are for.
     """
 
@@ -159,7 +163,9 @@ class Calibration:
         """How many times its predicted latency a network takes at most, with this confidence; at least 1.
 
         A one-sided split-conformal bound (Vovk et al. 2005; Lei et al. 2018, section 2): of n exchangeable ratios the
-        ceil((n + 1) * confidence)-th smallest is not exceeded by the next one with that probability.
+        ceil((n + 1) * confidence)-th smallest is not exceeded by the next one with that probability. Networks of one
+        sitting share what it was like, so with eight sittings the coverage of a single session scatters more than that
+        of 79 independent ratios would.
 
         Raises:
             ProfileError: not a confidence, or more than so many ratios can give.

@@ -68,10 +68,6 @@ class CpuBench:
 
         return sample
 
-    def undisturbed(self) -> bool:
-        """Every disturbed sample is dropped by itself."""
-        return True
-
     def conditions(self) -> Conditions | None:
         """A CPU is not asked."""
         return None

@@ -11,6 +11,11 @@ from senas.latency.sitting import Sitting
 from senas.parsing import read_json, write_json
 
 
+def draft_of(path: Path) -> Path:
+    """Where the profile that a file is to hold is kept while it is being made."""
+    return path.with_name(f"{path.name}.draft")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What is being measured; a draft of another task cannot be gone on with."""

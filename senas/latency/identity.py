@@ -1,9 +1,9 @@
 """What a latency belongs to: a device, a mode, the software and the code that ran. Elsewhere it means nothing."""
 
-import ast
 import hashlib
 import os
 import platform
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,7 +12,7 @@ import torch
 
 from senas.architecture import Input
 from senas.errors import ProfileError, one_of
-from senas.nn import build, modules, network, se
+from senas.nn import se
 from senas.version import __version__
 
 DeviceKind = Literal["cpu", "cuda"]
@@ -24,6 +24,9 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 EXECUTIONS: dict[DeviceKind, tuple[Execution, ...]] = {"cpu": ("eager", "compiled"), "cuda": ("graph", "eager")}
 DTYPES: dict[DeviceKind, tuple[DType, ...]] = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "fp16", "bf16")}
 MAX_BATCH = 4_096
+
+_SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
+_BLOCKS = {tokenize.INDENT: b"\t>", tokenize.DEDENT: b"\t<"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,11 @@ class Mode:
     threads: int
     input: Input
 
+    @property
+    def bytes_per_weight(self) -> int:
+        """Of the type."""
+        return 2 if self.dtype in ("fp16", "bf16") else 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
@@ -82,7 +90,7 @@ class Code:
 
     Attributes:
         se: of the SE implementation.
-        networks: of everything else that networks are built of.
+        networks: of everything else that networks are described and built with.
     """
 
     se: str
@@ -167,7 +175,13 @@ def this_software() -> Software:
 
 def this_code() -> Code:
     """The code that this process runs."""
-    return Code(se=_source_digest(se), networks=_source_digest(build, modules, network))
+    package = Path(str(se.__file__)).parent.parent
+    others = [
+        package / "se.py",
+        *(path for room in ("layers", "cells", "nn") for path in (package / room).glob("*.py")),
+    ]
+    implementation = Path(str(se.__file__))
+    return Code(se=source_digest(implementation), networks=source_digest(*sorted(set(others) - {implementation})))
 
 
 def cpu_name() -> str:
@@ -180,13 +194,22 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _source_digest(*of: object) -> str:
-    """16 hexadecimal digits of what modules do; comments, docstrings and layout do not count."""
+def source_digest(*paths: Path) -> str:
+    """16 hexadecimal digits of what Python files do; comments, docstrings and blanks do not count."""
     found = hashlib.sha256()
-    for module in of:
-        tree = ast.parse(Path(str(getattr(module, "__file__", ""))).read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
-        found.update(ast.unparse(tree).encode())
+    for path in paths:
+        with path.open("rb") as file:
+            tokens = [token for token in tokenize.tokenize(file.readline) if token.type not in _SILENT]
+        start, docstring = True, False  # of a statement
+        for token in tokens:
+            if token.type == tokenize.NEWLINE:
+                found.update(b"" if docstring else b"\n")
+                start, docstring = True, False
+            elif token.type in _BLOCKS:
+                found.update(_BLOCKS[token.type])
+            elif start and token.type == tokenize.STRING:
+                start, docstring = False, True
+            else:
+                found.update(token.string.encode())
+                start = False
     return found.hexdigest()[:16]

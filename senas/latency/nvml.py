@@ -1,7 +1,7 @@
 """Clock, power, temperature and throttling of an NVIDIA GPU, from the NVML library that comes with its driver."""
 
 import ctypes
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _SM_CLOCK, _CHIP_TEMPERATURE = 1, 0  # NVML_CLOCK_SM, NVML_TEMPERATURE_GPU
 # nvmlClocksEventReasons that slow a GPU down: software power cap, hardware slowdown, software and hardware thermal
@@ -11,44 +11,44 @@ _THROTTLED = 0x4 | 0x8 | 0x20 | 0x40 | 0x80
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """The state of a GPU at one moment."""
+    """The state of a GPU at one moment; `None` is what it does not say."""
 
-    sm_clock_mhz: float
-    power_w: float
-    temperature_c: float
-    throttled: bool
+    sm_clock_mhz: float | None
+    power_w: float | None
+    temperature_c: float | None
+    throttled: bool | None
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Gpu:
     """A GPU that NVML knows.
 
     Attributes:
         driver: its version.
-        readings: all so far.
     """
 
     driver: str
     library: ctypes.CDLL
     handle: ctypes.c_void_p
-    readings: list[Reading] = field(default_factory=list)
 
     def read(self) -> Reading:
-        """Ask now; 0 where the GPU does not say."""
-        clock, power, temperature, reasons = ctypes.c_uint(), ctypes.c_uint(), ctypes.c_uint(), ctypes.c_ulonglong()
-        ask, handle = self.library, self.handle
-        ask.nvmlDeviceGetClockInfo(handle, _SM_CLOCK, ctypes.byref(clock))
-        ask.nvmlDeviceGetPowerUsage(handle, ctypes.byref(power))  # in milliwatts
-        ask.nvmlDeviceGetTemperature(handle, _CHIP_TEMPERATURE, ctypes.byref(temperature))
-        ask.nvmlDeviceGetCurrentClocksThrottleReasons(handle, ctypes.byref(reasons))
-        reading = Reading(
-            sm_clock_mhz=float(clock.value),
-            power_w=power.value / 1e3,
-            temperature_c=float(temperature.value),
-            throttled=bool(reasons.value & _THROTTLED),
+        """Ask now."""
+        clock = self._ask("nvmlDeviceGetClockInfo", ctypes.c_uint(), _SM_CLOCK)
+        power = self._ask("nvmlDeviceGetPowerUsage", ctypes.c_uint())  # in milliwatts
+        temperature = self._ask("nvmlDeviceGetTemperature", ctypes.c_uint(), _CHIP_TEMPERATURE)
+        reasons = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons", ctypes.c_ulonglong())
+        return Reading(
+            sm_clock_mhz=None if clock is None else float(clock),
+            power_w=None if power is None else power / 1e3,
+            temperature_c=None if temperature is None else float(temperature),
+            throttled=None if reasons is None else bool(reasons & _THROTTLED),
         )
-        self.readings.append(reading)
-        return reading
+
+    def _ask(self, function: str, answer: ctypes.c_uint | ctypes.c_ulonglong, *which: int) -> int | None:
+        """The answer of one function; `None` where this GPU or this version of NVML does not know it."""
+        call = getattr(self.library, function, None)
+        known = call is not None and call(self.handle, *which, ctypes.byref(answer)) == 0
+        return int(answer.value) if known else None
 
 
 def open_gpu(uuid: str) -> Gpu | None:

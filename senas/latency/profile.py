@@ -269,9 +269,9 @@ class LatencyProfile:
             ("mode.input.channels", mode.input.channels, space.input.channels),
             ("mode.input.size", mode.input.size, space.input.size),
             ("space.digest", self.space.digest, space.digest),
-            ("mode.execution", mode.execution, execution or mode.execution),
-            ("mode.dtype", mode.dtype, dtype or mode.dtype),
-            ("mode.batch", mode.batch, batch or mode.batch),
+            ("mode.execution", mode.execution, mode.execution if execution is None else execution),
+            ("mode.dtype", mode.dtype, mode.dtype if dtype is None else dtype),
+            ("mode.batch", mode.batch, mode.batch if batch is None else batch),
             ("code.se", self.code.se, this_code().se),
         )
         for name, found, need in needed:

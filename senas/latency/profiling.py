@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -32,7 +33,7 @@ LEAST_HELD_OUT = 19  # below, no ratio is a 95 % bound
 _ANCHORS = 12
 _FITTED = 20
 _SITTINGS = 8
-_REPEATS = 2  # sittings that each network is in, one after the other
+_REPEATS = 2  # sittings that each network is in
 _PART_INTERVAL = 0.01
 _PART_ROUNDS = 2  # before each sitting, at least
 _PREPARING = 0.1  # of the progress
@@ -68,8 +69,8 @@ def profile_space(
             rounds takes. It ends sooner where every estimate is sure enough.
         share: of the parts with SE to measure; the others are filled in from them.
         seed: of the networks, the images and the order.
-        draft: a file that keeps what was measured, so that an interrupted call can be repeated and goes on; removed at
-            the end.
+        draft: a file that keeps what was measured, so that an interrupted call can be repeated and goes on; to be
+            removed once the profile is saved.
         progress: told the share done, in [0, 1].
 
     Raises:
@@ -80,9 +81,11 @@ def profile_space(
     if not 0 < share <= 1 or not 0 < seconds < float("inf"):
         raise ProfileError(f"share, seconds: found {share:g} and {seconds:g}, allowed: 0 < share <= 1, 0 < seconds")
     plan = _plan(space, share, seed)
+    weights = [sum(load_of(part, mode.bytes_per_weight).weight_bytes for part in arch.parts()) for arch in plan.anchors]
+    bench = open_bench(device, mode, reuse_bytes=int(np.mean(weights)))
     task = Task(
         space=space.digest,
-        device=open_bench(device, mode).device,
+        device=bench.device,
         software=this_software(),
         code=this_code(),
         mode=mode,
@@ -93,50 +96,46 @@ def profile_space(
     path = None if draft is None else Path(draft)
     done = Draft.of(task, path)
     done = replace(done, sessions=done.sessions + (len(done.sittings) < _SITTINGS))
-    bytes_per_weight = 2 if dtype in ("fp16", "bf16") else 4
-    reuse = np.mean([sum(load_of(p, bytes_per_weight).weight_bytes for p in arch.parts()) for arch in plan.anchors])
-    bench = open_bench(device, mode, reuse_bytes=int(reuse))
     with bench.running():
         modules = {part.key: (build_part(part), part.inflow.batch(batch)) for part in plan.parts}
         table = Rounds(bench, modules, seed=seed, progress=lambda part: progress(_PREPARING * part))
-        table.samples |= {name: samples.as_list() for name, samples in done.parts.items()}
-        table.rounds, table.dropped = done.rounds, done.dropped
-        for number in range(len(done.sittings), _SITTINGS):
-            start = time.monotonic()
+    table.samples |= {name: samples.as_list() for name, samples in done.parts.items()}
+    table.rounds, table.dropped = done.rounds, done.dropped
+    if path is not None:
+        done.save(path)  # now, so that a folder that cannot be written to is known before anything is measured
+    for number in range(len(done.sittings), _SITTINGS):
+        start = time.monotonic()
 
-            def report(half: int, part: float, number: int = number) -> None:
-                progress(_PREPARING + (1 - _PREPARING) * (number + (half + part) / 2) / _SITTINGS)
+        def report(half: int, part: float, number: int = number) -> None:
+            progress(_PREPARING + (1 - _PREPARING) * (number + (half + part) / 2) / _SITTINGS)
 
+        with bench.running():
             table.go_on(
                 seconds=seconds / _SITTINGS / 2,
                 target=_PART_INTERVAL,
                 rounds=_PART_ROUNDS,
-                progress=lambda part: report(0, part),  # called before the loop goes on
+                progress=partial(report, 0),
             )
-            sitting = sit(
-                device,
-                mode,
-                plan.anchors,
-                [arch for i, arch in enumerate(plan.networks) if (number - i) % _SITTINGS < _REPEATS],
-                seconds=seconds / _SITTINGS / 2,
-                seed=seed + number,
-                progress=lambda part: report(1, part),
-            )
-            done = replace(
-                done,
-                sittings=(*done.sittings, sitting),
-                parts={name: Samples.of(samples) for name, samples in table.samples.items()},
-                rounds=table.rounds,
-                dropped=table.dropped,
-                seconds=done.seconds + time.monotonic() - start,
-            )
-            if path is not None:
-                done.save(path)
-        measured = table.results()
-    profile = _assemble(space, plan, done, measured, conditions=bench.conditions(), clock=bench.clock)
-    if path is not None:
-        path.unlink(missing_ok=True)
-    return profile
+        sitting = sit(
+            device,
+            mode,
+            plan.anchors,
+            [arch for i, arch in enumerate(plan.networks) if number in _sittings_of(i)],
+            seconds=seconds / _SITTINGS / 2,
+            seed=seed + number,
+            progress=partial(report, 1),
+        )
+        done = replace(
+            done,
+            sittings=(*done.sittings, sitting),
+            parts={name: Samples.of(samples) for name, samples in table.samples.items()},
+            rounds=table.rounds,
+            dropped=table.dropped,
+            seconds=done.seconds + time.monotonic() - start,
+        )
+        if path is not None:
+            done.save(path)
+    return _assemble(space, plan, done, table.results(), conditions=bench.conditions(), clock=bench.clock)
 
 
 def networks_seen(space: SearchSpace, seed: int) -> list[Architecture]:
@@ -205,7 +204,7 @@ def _assemble(
     clock: str,
 ) -> LatencyProfile:
     task = done.task
-    entries = _entries(plan, measured, bytes_per_weight=2 if task.mode.dtype in ("fp16", "bf16") else 4)
+    entries = _entries(plan, measured, bytes_per_weight=task.mode.bytes_per_weight)
 
     def load(arch: Architecture) -> Load:
         first, *others = (entries[part.key].load for part in arch.parts())
@@ -221,22 +220,27 @@ def _assemble(
     ]
     drifts = [drift_of(anchors, sitting.anchors) for sitting in done.sittings]
 
-    then = {
-        arch.digest: [
-            drift.then(sitting.networks[arch.digest].estimate_ms, load(arch).operations)
-            for sitting, drift in zip(done.sittings, drifts, strict=True)
-            if arch.digest in sitting.networks
-        ]
-        for arch in plan.networks
-    }  # with the drift of each sitting taken out
+    def then(arch: Architecture) -> list[float]:
+        """The latency in each of its sittings, with the drift of the sitting taken out."""
+        operations = load(arch).operations
+        pairs = zip(done.sittings, drifts, strict=True)
+        return [d.then(s.networks[arch.digest].estimate_ms, operations) for s, d in pairs if arch.digest in s.networks]
+
     calibration = Calibration.fit(
         [load(arch) for arch in (*plan.anchors, *plan.fitted)],
-        [*(anchor.latency_ms for anchor in anchors), *(mean(then[arch.digest]) for arch in plan.fitted)],
+        [*(anchor.latency_ms for anchor in anchors), *(mean(then(arch)) for arch in plan.fitted)],
     )
+
+    def ratio(number: int, arch: Architecture) -> float:
+        """Measured in one sitting / predicted with the drift of another, each pair of sittings in turn."""
+        here = _sittings_of(number)[0]
+        there = (here + 1 + number // _SITTINGS % (_SITTINGS - 1)) % _SITTINGS
+        expected = drifts[there].now(calibration.predict(load(arch)), load(arch).operations)
+        return done.sittings[here].networks[arch.digest].estimate_ms / expected
+
+    ratios = [ratio(number, arch) for number, arch in enumerate(plan.networks) if number >= len(plan.fitted)]
     predicted = [calibration.predict(load(arch)) for arch in plan.held_out]
-    found = [then[arch.digest] for arch in plan.held_out]
-    # A bound is for one measurement to come, so it is made of single ones, not of the means that validate.
-    ratios = sorted(times[0] / expected for expected, times in zip(predicted, found, strict=True))
+    found = list(map(then, plan.held_out))
     every = [m for sitting in done.sittings for m in (*sitting.anchors.values(), *sitting.networks.values())]
     return LatencyProfile(
         space=Space(name=space.name, digest=space.digest),
@@ -256,7 +260,7 @@ def _assemble(
             seed=task.seed,
             conditions=conditions,
         ),
-        calibration=replace(calibration, ratios=tuple(ratios)),
+        calibration=replace(calibration, ratios=tuple(sorted(ratios))),
         validation=validate(predicted, list(map(mean, found)), repeat_error=repeat_error(found)),
         provenance=Provenance(
             created=datetime.now(UTC).isoformat(timespec="seconds"), seconds=done.seconds, sessions=done.sessions
@@ -279,6 +283,11 @@ def _entries(plan: _Plan, measured: dict[str, Measurement], *, bytes_per_weight:
             filled_ms=filled.get(part),
         )
     return entries
+
+
+def _sittings_of(number: int) -> list[int]:
+    """The sittings that a network is in."""
+    return [(number + repeat) % _SITTINGS for repeat in range(_REPEATS)]
 
 
 def _share(flags: Sequence[bool]) -> float:

@@ -17,10 +17,9 @@ from senas.latency.measurement import Measurement, Sample, interval
 Modules = Mapping[str, tuple[nn.Module, tuple[int, ...]]]
 
 _STEADY = 0.02  # a warm-up round this close to the fastest so far is as warm as it gets
-_WARM_UP_ROUNDS = 3, 30  # at least, at most
+_WARM_UP_ROUNDS = 2, 30  # at least, at most
 _MIN_SAMPLES = 4
 _PATIENCE_SECONDS = 60.0  # beyond the time given, for samples that nothing disturbed
-_DISTURBED_ROUNDS = 200  # in a row, before a device that is throttled is given up
 
 
 class Rounds:
@@ -36,7 +35,6 @@ class Rounds:
     def __init__(
         self, bench: Bench, modules: Modules, *, seed: int, progress: Callable[[float], None] = lambda _: None
     ):
-        self._bench = bench
         self._rng = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
         self._takers = {}
@@ -92,35 +90,27 @@ class Rounds:
         return {name: Measurement.of(samples) for name, samples in self.samples.items()}
 
     def _warm_up(self) -> None:
-        """Rounds that count for nothing, until one is no slower than the fastest before it."""
-        least, most = _WARM_UP_ROUNDS
+        """Rounds that count for nothing: at first until one is no slower than those before it, later a single one."""
+        least, most = (1, 1) if self._warm else _WARM_UP_ROUNDS
         fastest = float("inf")
-        for number in range(0 if self._warm else most):
+        for number in range(1, most + 1):
             start = time.monotonic()
             for take in self._takers.values():
                 take()
             taken = time.monotonic() - start
-            if number + 1 >= least and taken <= (1 + _STEADY) * fastest:
+            if number >= least and taken <= (1 + _STEADY) * fastest:
                 break
             fastest = min(fastest, taken)
         self._warm = True
 
     def _round(self) -> None:
-        for _ in range(_DISTURBED_ROUNDS):
-            taken = [(index, self._takers[self._names[index]]()) for index in self._rng.permutation(len(self._names))]
-            if self._bench.undisturbed():
-                break
-            self.dropped += len(taken)
-        else:
-            raise ProfileError(
-                f"measuring: found the device throttled in {_DISTURBED_ROUNDS} rounds in a row, "
-                "expected it at its full clock; see its power limit and cooling"
-            )
-        for index, sample in taken:
+        for index in self._rng.permutation(len(self._names)):
+            name = self._names[index]
+            sample = self._takers[name]()
             if sample is None:
                 self.dropped += 1
             else:
-                self.samples[self._names[index]].append(sample)
+                self.samples[name].append(sample)
         self.rounds += 1
 
     def _least(self) -> int:
@@ -129,6 +119,6 @@ class Rounds:
     def _give_up(self) -> None:
         worst = min(self.samples, key=lambda name: len(self.samples[name]))
         raise ProfileError(
-            f"measuring {worst}: found {len(self.samples[worst])} samples in {self.rounds} rounds during which this "
-            f"process kept its core, expected at least {_MIN_SAMPLES}; the machine is too busy"
+            f"measuring {worst}: found {len(self.samples[worst])} samples in {self.rounds} rounds that nothing "
+            f"disturbed, expected at least {_MIN_SAMPLES}; the machine is too busy or throttled"
         )

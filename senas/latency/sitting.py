@@ -10,8 +10,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
 
 from senas.architecture import Architecture
 from senas.errors import ProfileError
@@ -28,8 +31,8 @@ SITTING_SECONDS = 6.0
 NETWORK_INTERVAL = 0.005
 _LEAST_ROUNDS = 6
 _BUILDING = 0.3  # of the progress
-_MAX_DISAGREEMENT = 0.15  # of an anchor with the others, and
 _MAX_FACTOR = 8.0  # of a drift: beyond, a profile does not describe the machine any more
+_MAX_NOISE = 3.0  # times the noise floor of the profile that its anchors may be off on average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +134,13 @@ def recheck(
     """
     measured = sit_with(profile, (), seconds=seconds, progress=progress).anchors
     drift = drift_of(profile.anchors, measured)
-    worst = max(abs(error) for error in anchor_errors(profile.anchors, measured, drift))
-    if worst > _MAX_DISAGREEMENT or not 1 / _MAX_FACTOR <= drift.factor <= _MAX_FACTOR:
+    error = mean(map(abs, anchor_errors(profile.anchors, measured, drift)))
+    limit = max(profile.validation.limit, _MAX_NOISE * profile.validation.repeat_error)
+    if error > limit or not 1 / _MAX_FACTOR <= drift.factor <= _MAX_FACTOR:
         raise ProfileError(
             f"profile of space {profile.space.name}: anchors: measured again, found a factor of {drift.factor:.2g} and "
-            f"one anchor {worst:.0%} away from the others, allowed: {1 / _MAX_FACTOR:g} to {_MAX_FACTOR:g} and "
-            f"{_MAX_DISAGREEMENT:.0%}; measure the space anew (senas profile)"
+            f"them {error:.1%} off what it says on average, allowed: {1 / _MAX_FACTOR:g} to {_MAX_FACTOR:g} and "
+            f"{limit:.1%}; measure the space anew (senas profile)"
         )
     return profile.drifted(drift)
 
@@ -160,30 +164,34 @@ def anchor_errors(anchors: Iterable[Anchor], measured: Mapping[str, Measurement]
 
 def _in_a_process(order: SittingOrder, progress: Callable[[float], None]) -> dict[str, Measurement]:
     """Order and result travel as JSON; see `senas.latency.sitting_process`."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path)}
     command = [sys.executable, "-m", "senas.latency.sitting_process"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(  # noqa: S603  # this interpreter and this package
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-        try:
-            json.dump({"imports": _kinds_from(order.networks), "order": to_plain(order)}, process.stdin)
-            process.stdin.close()
-            for line in process.stdout:
-                said = json.loads(line)
-                if "progress" in said:
-                    progress(said["progress"])
-                elif "error" in said:
-                    raise ProfileError(said["error"])
-                else:
-                    return {
-                        digest: from_plain(Measurement, found, digest) for digest, found in said["measured"].items()
-                    }
-            *_, last = ["it said nothing", *process.stderr.read().strip().splitlines()]
-            raise ProfileError(f"the process of a sitting ended with status {process.wait()}: {last}")
-        finally:
-            process.kill()
+    told = json.dumps({"imports": _kinds_from(order.networks), "order": to_plain(order)})
+    with (
+        tempfile.TemporaryFile("w+") as order_file,
+        tempfile.TemporaryFile("w+") as errors,  # a file is never full, where a pipe would stop the process
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        order_file.write(told)
+        order_file.seek(0)
+        with subprocess.Popen(  # noqa: S603  # this interpreter and this package
+            command, stdin=order_file, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=folder
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    said = json.loads(line)
+                    if "progress" in said:
+                        progress(said["progress"])
+                    elif "error" in said:
+                        raise ProfileError(said["error"])
+                    else:
+                        return {name: from_plain(Measurement, found, name) for name, found in said["measured"].items()}
+            finally:
+                process.kill()
+        errors.seek(0)
+        *_, last = ["it said nothing", *errors.read().strip().splitlines()]
+        raise ProfileError(f"the process of a sitting ended with status {process.returncode}: {last}")
 
 
 def _kinds_from(archs: Iterable[Architecture]) -> list[str]:

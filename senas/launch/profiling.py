@@ -1,16 +1,16 @@
 """`senas profile`: measure a space on this device and write a profile for each batch size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from senas.costs.se_costs import SECost, se_costs, summary
 from senas.errors import OptionError, ProfileError
+from senas.latency.draft import draft_of
 from senas.latency.identity import make_mode, profile_name
 from senas.latency.profile import LatencyProfile
 from senas.latency.profiling import profile_space
 from senas.launch.options import ProgressDisplay, check_device
-from senas.parsing import os_reason
 from senas.report.se_figure import draw_se_costs
 from senas.spaces.file import load_space
 
@@ -39,9 +39,10 @@ def launch_profile(request: ProfileRequest, *, display: ProgressDisplay) -> list
     device, space = check_device(request.device), load_space(request.space)
     if request.out is not None and len(request.batches) > 1:
         raise OptionError(f"--out: found one file for {len(request.batches)} batch sizes, allowed: none or one --batch")
-    done = []
-    for batch in request.batches:
-        mode = make_mode(
+    if len(set(request.batches)) < len(request.batches):
+        raise OptionError(f"--batch: found {', '.join(map(str, request.batches))}, allowed: each size once")
+    modes = [
+        make_mode(
             device,
             space.input,
             execution=request.execution,
@@ -49,13 +50,17 @@ def launch_profile(request: ProfileRequest, *, display: ProgressDisplay) -> list
             batch=batch,
             memory_format=request.memory_format,
         )
+        for batch in request.batches
+    ]
+    done = []
+    for mode in modes:
         path = request.out or Path("profiles") / f"{profile_name(space.name, device, mode)}.json"
         measured = profile_space(
             space,
             device=device,
             execution=mode.execution,
             dtype=mode.dtype,
-            batch=batch,
+            batch=mode.batch,
             memory_format=mode.memory_format,
             seconds=request.seconds,
             share=request.share,
@@ -63,10 +68,8 @@ def launch_profile(request: ProfileRequest, *, display: ProgressDisplay) -> list
             draft=draft_of(path),
             progress=display.profiling,
         )
-        try:
-            measured.save(path)
-        except OSError as error:
-            raise ProfileError(f"{path}: cannot be written to ({os_reason(error)})") from None
+        measured.save(path)
+        draft_of(path).unlink()
         done.append((path, measured))
     return done
 
@@ -82,9 +85,15 @@ def draw_se(profiles: Sequence[str], space: str | None) -> list[Path]:
     """Draw what SE adds beside the first of some profiles, as PNG and SVG; returns their paths.
 
     Raises:
-        SenasError: not profiles of one space, or of a space that is not known by its name.
+        SenasError: not profiles of one space, device and mode but for different batch sizes, or of a space that is not
+            known by its name.
     """
     loaded = [LatencyProfile.load(name) for name in profiles]
+    for name, other in zip(profiles[1:], loaded[1:], strict=True):
+        if other.device != loaded[0].device or replace(other.mode, batch=0) != replace(loaded[0].mode, batch=0):
+            raise ProfileError(f"{name}: device and mode: found others than in {profiles[0]}, expected the same")
+    if len({other.mode.batch for other in loaded}) < len(loaded):
+        raise ProfileError("mode.batch: found the same in two profiles, expected each batch size once")
     costs, _ = explain_se(loaded, space or loaded[0].space.name)
     if not costs:
         raise ProfileError(
@@ -96,8 +105,3 @@ def draw_se(profiles: Sequence[str], space: str | None) -> list[Path]:
     title = f"{loaded[0].space.name} on {loaded[0].device.name}, {mode.execution}, {mode.dtype}"
     draw_se_costs(costs, title, paths)
     return paths
-
-
-def draft_of(path: Path) -> Path:
-    """Where a profile in the making is kept."""
-    return path.with_name(f"{path.name}.draft")

@@ -74,6 +74,8 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
     objective = cast(Objective, check_one_of("--objective", request.objective, get_args(Objective)))
     check_one_of("--strategy", request.strategy, STRATEGIES)
     device = check_device(request.device, here=request.address is None)
+    if not 0 < request.confidence < 1:
+        raise OptionError(f"--confidence: found {request.confidence:g}, allowed: above 0, below 1")
     for option, value in (("--trials", request.trials), ("--epochs", request.epochs)):
         if value < 1:
             raise OptionError(f"{option}: found {value}, allowed: at least 1")
@@ -85,6 +87,10 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
     if objective == "latency" or latency is not None or request.profile != "measure":
         profile = _profile(request, space, device, display)
         profile.bound(request.confidence)  # raises where it cannot give that confidence
+    asked = {"--execution": request.execution, "--dtype": request.dtype, "--batch": request.batch}
+    if profile is None and any(value is not None for value in asked.values()):
+        option = next(option for option, value in asked.items() if value is not None)
+        raise OptionError(f"{option}: goes with a latency objective, a latency budget or a profile")
     bounds: tuple[tuple[Objective, Bound | None], ...] = (("latency", latency), ("flops", flops), ("params", params))
     budgets = {cost: _resolve(bound, cost, space, profile, request.confidence) for cost, bound in bounds}
     budget = Budget(latency_ms=budgets["latency"], flops=budgets["flops"], params=budgets["params"])
@@ -124,39 +130,74 @@ def _profile(
 ) -> LatencyProfile:
     """The profile of a search as it holds today: measured now, or its anchors measured again.
 
-    For CUDA and a cluster's address it is measured there, on a GPU that nothing else uses meanwhile.
+    For CUDA and a cluster's address that happens there, on a GPU that nothing else uses meanwhile.
     """
     there = request.address if device == "cuda" else None
+    if there is not None:
+        display.note(f"measuring on a GPU of {there} that nothing else uses meanwhile")
+    asked = _Asked(execution=request.execution, dtype=request.dtype, batch=request.batch)
     if request.profile == "measure":
-        mode = {"execution": request.execution, "dtype": request.dtype or "fp32", "batch": request.batch or 1}
-        measure = partial(profile_space, space, device=device, seconds=PROFILE_SECONDS, seed=request.seed, **mode)
+        work = partial(_measured, space, device, asked, request.seed)
     else:
         profile = LatencyProfile.load(request.profile)
-        mode = {"execution": request.execution, "dtype": request.dtype, "batch": request.batch}
-        profile.require(space, device, **mode, here=there is None)
-        measure = partial(_tied, profile, space, device)
-    if there is None:
-        profile = measure(progress=display.profiling)
-    else:
-        display.note(f"measuring on a GPU of {there} that nothing else uses meanwhile")
-        profile = run_alone(measure, there)
-    for change in profile.changes():
-        display.note(f"warning: the profile was made with {change}; its anchors were measured again")
-    if profile.calibration.drift != Drift():
-        times = median(
-            profile.predict(a.architecture).latency_ms / profile.drifted(Drift()).predict(a.architecture).latency_ms
-            for a in profile.anchors
-        )
-        display.note(f"the machine takes {times:.3f} times as long as when the profile was made; predictions follow")
+        asked.require(profile, space, device, here=False)
+        work = partial(_tied, profile, space, device, asked)
+    profile, notes = work(progress=display.profiling) if there is None else run_alone(work, there)
+    for note in notes:
+        display.note(note)
     return profile
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """The mode that a search asks for; `None` is whatever there is."""
+
+    execution: str | None
+    dtype: str | None
+    batch: int | None
+
+    def require(self, profile: LatencyProfile, space: SearchSpace, device: DeviceKind, *, here: bool) -> None:
+        """Raise where a profile does not fit."""
+        profile.require(space, device, execution=self.execution, dtype=self.dtype, batch=self.batch, here=here)
+
+
+def _measured(
+    space: SearchSpace,
+    device: DeviceKind,
+    asked: _Asked,
+    seed: int,
+    progress: Callable[[float], None] = lambda _: None,
+) -> tuple[LatencyProfile, list[str]]:
+    """A profile of this device, and nothing to say about it."""
+    dtype, batch = "fp32" if asked.dtype is None else asked.dtype, 1 if asked.batch is None else asked.batch
+    profile = profile_space(
+        space,
+        device=device,
+        execution=asked.execution,
+        dtype=dtype,
+        batch=batch,
+        seconds=PROFILE_SECONDS,
+        seed=seed,
+        progress=progress,
+    )
+    return profile, []
+
+
 def _tied(
-    profile: LatencyProfile, space: SearchSpace, device: DeviceKind, progress: Callable[[float], None] = lambda _: None
-) -> LatencyProfile:
-    """A profile whose device is this one, tied to how it runs today."""
-    profile.require(space, device)
-    return recheck(profile, progress=progress)
+    profile: LatencyProfile,
+    space: SearchSpace,
+    device: DeviceKind,
+    asked: _Asked,
+    progress: Callable[[float], None] = lambda _: None,
+) -> tuple[LatencyProfile, list[str]]:
+    """A profile whose device is this one, tied to how it runs today, and what has changed since it was made."""
+    asked.require(profile, space, device, here=True)
+    tied, before = recheck(profile, progress=progress), profile.drifted(Drift())
+    anchors = [anchor.architecture for anchor in profile.anchors]
+    times = median(tied.predict(arch).latency_ms / before.predict(arch).latency_ms for arch in anchors)
+    changes = [f"warning: the profile was made with {change}; its anchors decide" for change in profile.changes()]
+    drift = f"the machine takes {times:.3f} times as long as when the profile was made; predictions follow"
+    return tied, [*changes, drift]
 
 
 def _resolve(

@@ -34,6 +34,7 @@ class Display:
         )
         self._tasks: dict[str, TaskID] = {}
         self._last_line = 0.0
+        self._last_text = ""
         self._shown_trials: int | None = None
 
     def __enter__(self) -> "Display":
@@ -83,8 +84,8 @@ class Display:
                     self._bar.update(task, visible=False)
                 self._tasks[name] = self._bar.add_task(name, total=total, done="")
             self._bar.update(self._tasks[name], completed=done, done=text)
-        elif done >= total or time.monotonic() - self._last_line >= _PLAIN_SECONDS:
-            self._last_line = time.monotonic()
+        elif line != self._last_text and (done >= total or time.monotonic() - self._last_line >= _PLAIN_SECONDS):
+            self._last_line, self._last_text = time.monotonic(), line
             self._print(line)
 
     def _print(self, line: str) -> None:

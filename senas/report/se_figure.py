@@ -46,7 +46,8 @@ def draw_se_costs(costs: Sequence[SECost], title: str, paths: Sequence[Path]) ->
                     color = _COLORS[ways.index(cost.way) % len(_COLORS)]
                     axes.plot([x, x], [low, high], color="#e2e8f0", linewidth=1, zorder=1)
                     axes.plot(x, low, "_", color=_FLOPS_COLOR, markersize=7, markeredgewidth=2, zorder=2)
-                    axes.plot(x, high, "o", color=color, markersize=5.5, zorder=3)
+                    face = color if cost.measured else "white"  # hollow: filled in
+                    axes.plot(x, high, "o", color=color, markerfacecolor=face, markersize=5.5, zorder=3)
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
             axes.set_xticks(range(len(stages)), [f"stage {stage}" for stage in stages])

@@ -122,13 +122,20 @@ def profile_lines(profile: LatencyProfile) -> list[str]:
         f"{check.repeat_error:.1%}",
         f"95 % take at most {profile.bound():.3f} times the prediction",
     ]
+    if profile.device.kind == "cuda" and (how.conditions is None or how.conditions.throttled is None):
+        lines.append("this GPU does not say whether it is throttled: samples under throttling may be among the others")
+    if profile.provenance.seconds > 1.5 * how.seconds:
+        lines.append(f"the least number of rounds took longer than the limit of {how.seconds:g} s")
     if check.mean_error > check.limit:
         lines.append(f"searches will refuse it: its mean error is beyond {check.limit:.0%}, the machine was too busy")
     return lines
 
 
 def se_cost_table(costs: Sequence[SECost]) -> Table:
-    """What SE adds to its cell: one row per stage, batch size and way to wire it in, one column per reduction."""
+    """What SE adds to its cell: one row per stage, batch size and way to wire it in, one column per reduction.
+
+    `~` marks what was not measured in every cell, but filled in.
+    """
     reductions = sorted({cost.se.reduction for cost in costs})
     table = Table(title="what an SE block adds to its cell", title_justify="left")
     for name in ("stage", "batch"):
@@ -142,7 +149,10 @@ def se_cost_table(costs: Sequence[SECost]) -> Table:
         rows.setdefault((cost.stage, cost.batch, cost.way), {})[cost.se.reduction] = cost
     for (stage, batch, way), by_reduction in sorted(rows.items()):
         cells = [by_reduction.get(reduction) for reduction in reductions]
-        latencies = ["-" if c is None else f"{c.latency_share:+.1%} {c.latency_ms * 1e3:7.1f} us" for c in cells]
+        latencies = [
+            "-" if c is None else f"{'' if c.measured else '~'}{c.latency_share:+.1%} {c.latency_ms * 1e3:7.1f} us"
+            for c in cells
+        ]
         first = next(cost for cost in cells if cost is not None)
         table.add_row(str(stage), str(batch), way, *latencies, f"{first.flops_share:+.2%}")
     return table

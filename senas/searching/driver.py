@@ -87,7 +87,8 @@ def run_alone(work: Callable[[], T], address: str) -> T:
         Exception: whatever `work` raises.
     """
     with _ray(address, cpus=1):
-        _require_resource("GPU", 1)
+        if ray.cluster_resources().get("GPU", 0) < 1:
+            raise OptionError(f"device: found cuda, but the cluster at {address} has no GPU")
         try:
             return ray.get(ray.remote(num_cpus=0, num_gpus=1, max_retries=0)(_call).remote(work))
         except RayTaskError as error:
@@ -119,14 +120,11 @@ def _ray(address: str | None, cpus: float) -> Iterator[None]:
 
 def _check_resources(options: SearchOptions) -> None:
     """A trial that no cluster node can hold would wait for ever."""
-    _require_resource("CPU", options.cpus_per_trial)
-    _require_resource("GPU", options.gpus_per_trial)
-
-
-def _require_resource(name: str, needed: float) -> None:
-    there = ray.cluster_resources().get(name, 0)
-    if needed > there:
-        raise OptionError(f"{name.lower()}s_per_trial: found {needed:g}, allowed: at most the {there:g} that Ray has")
+    there = ray.cluster_resources()
+    for name, needed in (("CPU", options.cpus_per_trial), ("GPU", options.gpus_per_trial)):
+        if needed > there.get(name, 0):
+            found = f"{there.get(name, 0):g}"
+            raise OptionError(f"{name.lower()}s_per_trial: found {needed:g}, allowed: at most the {found} that Ray has")
 
 
 @contextmanager

@@ -1,15 +1,16 @@
 """The search: check what is asked, let a strategy propose, leave a run behind."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from senas.architecture import Architecture
 from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost
 from senas.errors import OptionError
 from senas.latency.calibration import CONFIDENCE
 from senas.latency.profile import LatencyProfile
-from senas.latency.sitting import SITTING_SECONDS, drift_of, sit_with
+from senas.latency.sitting import SITTING_SECONDS, Sitting, drift_of, sit_with
 from senas.parsing import from_plain, to_plain
 from senas.searching.driver import run_alone
 from senas.searching.loop import SearchProgress, drive
@@ -94,7 +95,7 @@ def search(
     )
     from_plain(SearchOptions, to_plain(options), "search")  # what is written must be readable again
     _check_address(address)
-    _check(space, options, profile, here=address is None)
+    _check(space, options, profile, address)
     largest = space.extreme(part_cost(options.objective, profile), largest=True)
     run = Run.create(
         out,
@@ -142,7 +143,7 @@ def resume(
     run = Run(folder)
     training, profile = run.record.training, run.profile()
     if profile is not None:
-        profile.require(run.record.space, profile.device.kind, here=address is None)
+        profile.require(run.record.space, profile.device.kind, here=_is_here(profile, address))
     if evaluate is None:
         if training is None:
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
@@ -165,8 +166,8 @@ def measure_front(run: Run, *, address: str | None = None, seconds: float = SITT
     front, profile = run.front(), run.profile()
     if not front or profile is None:
         return front
-    measure = partial(sit_with, profile, [trial.architecture for trial in front], seconds=seconds)
-    sitting = run_alone(measure, address) if address is not None and profile.device.kind == "cuda" else measure()
+    measure = partial(_measure_here, profile, run.record.space, [trial.architecture for trial in front], seconds)
+    sitting = measure() if _is_here(profile, address) else run_alone(measure, address or "")
     now = drift_of(profile.anchors, sitting.anchors)
     at_start = profile.calibration.drift
     journal = run.open_journal()
@@ -186,12 +187,24 @@ def _default_concurrency(cpus_per_trial: float) -> int:
     return max(1, int(cores // cpus_per_trial)) if cpus_per_trial > 0 else 1
 
 
-def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile | None, *, here: bool) -> None:
+def _is_here(profile: LatencyProfile, address: str | None) -> bool:
+    """Whether a profile is of this machine; one of CUDA is of a node of the cluster, where there is one."""
+    return address is None or profile.device.kind == "cpu"
+
+
+def _measure_here(
+    profile: LatencyProfile, space: SearchSpace, archs: Sequence[Architecture], seconds: float
+) -> Sitting:
+    profile.require(space, profile.device.kind)
+    return sit_with(profile, archs, seconds=seconds)
+
+
+def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile | None, address: str | None) -> None:
     if profile is None and (options.budget.latency_ms is not None or options.objective == "latency"):
         raise OptionError("profile: found none, needed for a latency budget or objective (see senas profile)")
     make_strategy(options.strategy, seed=options.seed, trials=options.trials, concurrency=options.concurrency)
     if profile is not None:
-        profile.require(space, profile.device.kind, here=here)
+        profile.require(space, profile.device.kind, here=_is_here(profile, address))
     check_possible(space, options.budget, profile, options.confidence)
 
 
