@@ -21,7 +21,7 @@ import numpy as np
 import senas
 from senas.latency.calibration import Drift
 from senas.latency.model import LatencyModel
-from senas.latency.profiling import networks_seen
+from senas.latency.plan import networks_seen
 from senas.latency.sitting import drift_of, recheck, sit_with
 from senas.latency.validation import repeat_error, validate
 

@@ -15,7 +15,8 @@ from senas.latency.calibration import Calibration
 from senas.latency.identity import make_mode, this_code, this_device, this_software
 from senas.latency.measurement import Measurement
 from senas.latency.parts import load_of, without_se
-from senas.latency.profile import Anchor, Entry, LatencyProfile, Protocol, Provenance, Space
+from senas.latency.profile import LatencyProfile
+from senas.latency.sections import Anchor, Entry, Protocol, Provenance, Space
 from senas.latency.validation import validate
 from senas.spaces.file import load_space
 from senas.spaces.space import SearchSpace

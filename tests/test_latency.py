@@ -26,9 +26,11 @@ from senas.latency.identity import make_mode, profile_name, source_digest, this_
 from senas.latency.measurement import Measurement, Sample, interval
 from senas.latency.model import LatencyModel
 from senas.latency.parts import load_of, without_se
-from senas.latency.profile import Entry, LatencyProfile
-from senas.latency.profiling import networks_seen, profile_space
+from senas.latency.plan import networks_seen
+from senas.latency.profile import LatencyProfile
+from senas.latency.profiling import profile_space
 from senas.latency.rounds import Rounds
+from senas.latency.sections import Entry
 from senas.latency.sitting import anchor_errors, drift_of, recheck, sit_with
 from senas.latency.validation import kendall, spearman, validate
 from senas.spaces.file import load_space

@@ -77,10 +77,21 @@ def test_heavy_libraries_stay_in_their_rooms():
     assert strays == []
 
 
+def test_measuring_needs_torch_and_numpy_alone():
+    rooms = ("latency", "nn", "spaces", "references", "cells", "layers", "architecture", "se", "parsing", "family")
+    found = {
+        target.split(".")[0]
+        for name, path in modules().items()
+        if name.split(".")[0] in rooms and name != "nn.weights"
+        for target in imports(path)
+    }
+    assert found - set(sys.stdlib_module_names) == {"senas", "torch", "numpy"}
+
+
 def test_a_bare_device_builds_trains_and_measures_without_ray_nni_and_fvcore():
     code = """
 import sys
-for name in ("ray", "nni", "fvcore"):
+for name in ("ray", "nni", "fvcore", "typer", "rich", "moocore", "networkx"):
     sys.modules[name] = None  # importing it now fails
 import senas
 arch = senas.load_space("se-resnet-digits").random(__import__("numpy").random.default_rng(0))

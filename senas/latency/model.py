@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from senas.latency.calibration import CONFIDENCE
-from senas.latency.profile import Latency, LatencyProfile
+from senas.latency.profile import LatencyProfile
+from senas.latency.sections import Latency
 from senas.spaces.space import Sample, SearchSpace
 from senas.spaces.sums import PartSums
 

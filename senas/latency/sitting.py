@@ -22,8 +22,9 @@ from senas.latency.bench import open_bench
 from senas.latency.calibration import Drift
 from senas.latency.identity import DeviceKind, Mode
 from senas.latency.measurement import Measurement
-from senas.latency.profile import Anchor, LatencyProfile
+from senas.latency.profile import LatencyProfile
 from senas.latency.rounds import Rounds
+from senas.latency.sections import Anchor
 from senas.nn.network import build_network
 from senas.parsing import from_plain, to_plain
 
