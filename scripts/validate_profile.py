@@ -138,7 +138,7 @@ def against_budgets(
         then = mean(each.then_ms for each in found[arch.digest])
         broken += mean(each.now_ms for each in found[arch.digest]) > budget
         without_drift += profile.calibration.drift.now(then, operations) > budget
-    return {"winners": winners, "broke_the_budget": broken, "broke_it_drift_removed": without_drift}
+    return {"winners": winners, "broke_the_budget": int(broken), "broke_it_drift_removed": int(without_drift)}
 
 
 def share(pairs) -> float:

@@ -143,6 +143,9 @@ def write_whole(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # what the user asked for, not the temporary name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
