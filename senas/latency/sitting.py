@@ -32,6 +32,7 @@ SITTING_SECONDS = 6.0
 NETWORK_INTERVAL = 0.005
 _LEAST_ROUNDS = 6
 _BUILDING = 0.3  # of the progress
+_RECHECKS = 3  # sittings
 _MAX_FACTOR = 8.0  # of a drift: beyond, a profile does not describe the machine any more
 _MAX_NOISE = 3.0  # times the noise floor of the profile that its anchors may be off on average
 
@@ -130,13 +131,31 @@ def recheck(
 ) -> LatencyProfile:
     """Measure a profile's anchors again and tie its predictions to this session.
 
+    In a few sittings, since a busy machine may be several percent faster or slower for the seconds of a single one.
+
+    Args:
+        profile: of this device.
+        seconds: limit of the measuring itself.
+        progress: told the share done, in [0, 1].
+
     Raises:
         ProfileError: the anchors disagree about what has changed, so that the profile does not describe this machine.
     """
-    measured = sit_with(profile, (), seconds=seconds, progress=progress).anchors
-    drift = drift_of(profile.anchors, measured)
-    error = mean(map(abs, anchor_errors(profile.anchors, measured, drift)))
-    limit = max(profile.validation.limit, _MAX_NOISE * profile.validation.repeat_error)
+    drifts, errors = [], []
+    for number in range(_RECHECKS):
+        measured = sit_with(
+            profile,
+            (),
+            seconds=seconds / _RECHECKS,
+            seed=number,
+            progress=lambda share, number=number: progress((number + share) / _RECHECKS),
+        ).anchors
+        drifts.append(drift_of(profile.anchors, measured))
+        errors += map(abs, anchor_errors(profile.anchors, measured, drifts[-1]))
+    drift = Drift(
+        factor=mean(each.factor for each in drifts), ms_per_operation=mean(each.ms_per_operation for each in drifts)
+    )
+    error, limit = mean(errors), max(profile.validation.limit, _MAX_NOISE * profile.validation.repeat_error)
     if error > limit or not 1 / _MAX_FACTOR <= drift.factor <= _MAX_FACTOR:
         raise ProfileError(
             f"profile of space {profile.space.name}: anchors: measured again, found a factor of {drift.factor:.2g} and "
