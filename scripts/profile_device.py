@@ -14,8 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout that is not installed
 
 import senas
-from senas.latency.draft import draft_of
 from senas.latency.identity import make_mode, profile_name
+from senas.latency.profiling import PROFILE_SECONDS, write_profile
 
 
 def main() -> None:
@@ -27,7 +27,9 @@ def main() -> None:
     parser.add_argument("--dtype", nargs="+", default=["fp32"], help="fp32, bf16; on CUDA also tf32, fp16")
     parser.add_argument("--batch", nargs="+", type=int, default=[1], help="images per forward pass")
     parser.add_argument("--memory-format", default="contiguous", help="contiguous or channels_last")
-    parser.add_argument("--seconds", type=float, default=120.0, help="limit of the measuring, for each profile")
+    parser.add_argument(
+        "--seconds", type=float, default=PROFILE_SECONDS, help="limit of the measuring, for each profile"
+    )
     parser.add_argument("--share", type=float, default=1.0, help="of the cells with SE to measure")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("profiles"), help="folder for the files")
@@ -45,21 +47,15 @@ def main() -> None:
                 memory_format=arguments.memory_format,
             )
             path = arguments.out / f"{profile_name(space.name, arguments.device, mode)}.json"
-            draft = draft_of(path)
-            profile = senas.profile_space(
+            profile = write_profile(
+                path,
                 space,
-                device=arguments.device,
-                execution=mode.execution,
-                dtype=dtype,
-                batch=batch,
-                memory_format=mode.memory_format,
+                arguments.device,
+                mode,
                 seconds=arguments.seconds,
                 share=arguments.share,
                 seed=arguments.seed,
-                draft=draft,
             )
-            profile.save(path)
-            draft.unlink()
         except senas.SenasError as error:
             parser.error(str(error))
         check = profile.validation

@@ -109,9 +109,8 @@ def against_networks(
         columns = np.array([(1.0, flops(arch)) for arch in chosen])  # (n, 2)
         truth = np.array(measured)
         fit, *_ = np.linalg.lstsq(columns / truth[:, None], np.ones(len(truth)), rcond=None)
-        linear = validate(
-            (columns @ fit).tolist(), measured, repeat_error=noise
-        )  # fitted on what it is judged by: at its best
+        # Fitted on what it is judged by: at its best.
+        linear = validate((columns @ fit).tolist(), measured, repeat_error=noise)
         found["flops_linear"] = {"mean_error": linear.mean_error, "spearman": linear.spearman}
     return found
 

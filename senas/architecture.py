@@ -75,6 +75,12 @@ class Part:
             fields["se"] = fields.pop("se")  # last, where the eye looks for it
         return f"{self.role}{_words(fields)} on {self.inflow}"
 
+    def without_se(self) -> "Part":
+        """The same part with no SE."""
+        if not isinstance(self.layer, Cell):
+            return self
+        return dataclasses.replace(self, layer=dataclasses.replace(self.layer, se=None))
+
     @property
     def role(self) -> str:
         """`stem`, `cell` or `head`."""

@@ -14,7 +14,7 @@ from senas.architecture import Part
 from senas.latency.calibration import Calibration
 from senas.latency.identity import make_mode, this_code, this_device, this_software
 from senas.latency.measurement import Measurement
-from senas.latency.parts import load_of, without_se
+from senas.latency.parts import load_of
 from senas.latency.profile import LatencyProfile
 from senas.latency.sections import Anchor, Entry, Protocol, Provenance, Space
 from senas.latency.validation import validate
@@ -103,7 +103,7 @@ def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
                 operations=load_of(part).operations,
                 measured=measurement(formula_ms(part)),
             )
-            for part in dict.fromkeys([*space.parts, *map(without_se, space.parts)])
+            for part in dict.fromkeys([*space.parts, *(part.without_se() for part in space.parts)])
         },
     }
     return LatencyProfile(**{**fields, **changes})

@@ -9,7 +9,6 @@ from senas.architecture import Part
 from senas.cells import Cell
 from senas.costs.complexity import part_complexity
 from senas.errors import ProfileError
-from senas.latency.parts import without_se
 from senas.latency.profile import LatencyProfile
 from senas.se import SEConfig
 from senas.spaces.space import SearchSpace
@@ -66,9 +65,9 @@ def se_costs(space: SearchSpace, profile: LatencyProfile) -> tuple[SECost, ...]:
 
 
 def _cost(profile: LatencyProfile, stage: int, se: SEConfig, parts: list[Part]) -> SECost:
-    bodies = [profile.part_load(without_se(part)).entries_ms for part in parts]
+    bodies = [profile.part_load(part.without_se()).entries_ms for part in parts]
     added = [profile.part_load(part).entries_ms - body for part, body in zip(parts, bodies, strict=True)]
-    plain = [part_complexity(without_se(part)).flops for part in parts]
+    plain = [part_complexity(part.without_se()).flops for part in parts]
     flops = [part_complexity(part).flops - count for part, count in zip(parts, plain, strict=True)]
     return SECost(
         stage=stage,

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from senas.architecture import Part
 from senas.cells import Cell
-from senas.latency.parts import without_se
 from senas.layers.layout import Branches, Chain, Operation, Shape
 from senas.layers.operations import SE
 
@@ -32,7 +31,7 @@ def choose_parts(parts: Sequence[Part], share: float, rng: np.random.Generator) 
         share: of those with SE, in (0, 1]; at least one of each way to wire SE in is chosen.
         rng: chooses.
     """
-    bodies = dict.fromkeys(without_se(part) for part in parts)
+    bodies = dict.fromkeys(part.without_se() for part in parts)
     with_se = [part for part in parts if part not in bodies]
     chosen: dict[Part, None] = {}
     for _, group in itertools.groupby(sorted(with_se, key=_way), key=_way):
@@ -52,12 +51,12 @@ def fill(parts: Iterable[Part], measured_ms: Mapping[Part, float]) -> dict[Part,
     missing = [part for part in parts if part not in measured_ms]
     if not missing:
         return {}
-    known = [part for part in measured_ms if part != without_se(part)]
-    added = [measured_ms[part] - measured_ms[without_se(part)] for part in known]
-    floors = [_FLOOR * measured_ms[without_se(part)] for part in known]
+    known = [part for part in measured_ms if part != part.without_se()]
+    added = [measured_ms[part] - measured_ms[part.without_se()] for part in known]
+    floors = [_FLOOR * measured_ms[part.without_se()] for part in known]
     process = _fit([_features(part) for part in known], np.log(np.maximum(added, floors)))
     predicted = np.exp(process.mean([_features(part) for part in missing]))
-    return {part: measured_ms[without_se(part)] + float(ms) for part, ms in zip(missing, predicted, strict=True)}
+    return {part: measured_ms[part.without_se()] + float(ms) for part, ms in zip(missing, predicted, strict=True)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,8 @@
 """What of a part's latency is known without a clock: its weights, and how many operations it issues."""
 
-from dataclasses import replace
 from functools import lru_cache
 
 from senas.architecture import Part
-from senas.cells import Cell
 from senas.latency.calibration import Load
 from senas.layers.layout import Branches, Operation
 from senas.layers.operations import SE
@@ -22,11 +20,6 @@ def load_of(part: Part, bytes_per_weight: int = 4) -> Load:
         weight_bytes=weights * bytes_per_weight,
         operations=sum(map(_operations, part.layout.walk())),
     )
-
-
-def without_se(part: Part) -> Part:
-    """The same part with no SE."""
-    return replace(part, layer=replace(part.layer, se=None)) if isinstance(part.layer, Cell) else part
 
 
 def _operations(operation: Operation) -> int:

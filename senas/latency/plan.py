@@ -7,7 +7,6 @@ import numpy as np
 from senas.architecture import Architecture, Part
 from senas.errors import ProfileError
 from senas.latency.filling import choose_parts
-from senas.latency.parts import without_se
 from senas.spaces.space import SearchSpace
 
 HELD_OUT = 79  # (n + 1) * 0.95 is whole: no confidence is lost by rounding
@@ -54,7 +53,7 @@ def make_plan(space: SearchSpace, share: float, seed: int) -> Plan:
         ProfileError: the space has too few architectures to calibrate and to validate on.
     """
     networks = networks_seen(space, seed)
-    bodies = [without_se(part) for part in space.parts]
+    bodies = [part.without_se() for part in space.parts]
     return Plan(
         entries=tuple(dict.fromkeys([*space.parts, *bodies])),
         parts=tuple(choose_parts(space.parts, share, np.random.default_rng([seed, 1]))),

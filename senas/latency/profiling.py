@@ -11,8 +11,8 @@ import numpy as np
 from senas.errors import ProfileError
 from senas.latency.assembly import PART_INTERVAL, assemble
 from senas.latency.bench import open_bench
-from senas.latency.draft import Draft, Samples, Task
-from senas.latency.identity import DeviceKind, make_mode, this_code, this_software
+from senas.latency.draft import Draft, Samples, Task, draft_of
+from senas.latency.identity import DeviceKind, Mode, make_mode, this_code, this_software
 from senas.latency.parts import load_of
 from senas.latency.plan import SITTINGS, make_plan
 from senas.latency.profile import LatencyProfile
@@ -65,6 +65,41 @@ def profile_space(
             validate on, a machine too busy, or a draft of another measurement.
     """
     mode = make_mode(device, space.input, execution=execution, dtype=dtype, batch=batch, memory_format=memory_format)
+    return _measure_space(space, device, mode, seconds=seconds, share=share, seed=seed, draft=draft, progress=progress)
+
+
+def write_profile(
+    path: Path,
+    space: SearchSpace,
+    device: DeviceKind,
+    mode: Mode,
+    *,
+    seconds: float,
+    share: float,
+    seed: int,
+    progress: Callable[[float], None] = lambda _: None,
+) -> LatencyProfile:
+    """Measure a space and write its profile; an interrupted call can be repeated and goes on. See `profile_space`."""
+    draft = draft_of(path)
+    profile = _measure_space(
+        space, device, mode, seconds=seconds, share=share, seed=seed, draft=draft, progress=progress
+    )
+    profile.save(path)
+    draft.unlink()
+    return profile
+
+
+def _measure_space(
+    space: SearchSpace,
+    device: DeviceKind,
+    mode: Mode,
+    *,
+    seconds: float,
+    share: float,
+    seed: int,
+    draft: Path | str | None,
+    progress: Callable[[float], None],
+) -> LatencyProfile:
     if not 0 < share <= 1 or not 0 < seconds < float("inf"):
         raise ProfileError(f"share, seconds: found {share:g} and {seconds:g}, allowed: 0 < share <= 1, 0 < seconds")
     plan = make_plan(space, share, seed)
@@ -84,7 +119,7 @@ def profile_space(
     done = Draft.of(task, path)
     done = replace(done, sessions=done.sessions + (len(done.sittings) < SITTINGS))
     with bench.running():
-        modules = {part.key: (build_part(part), part.inflow.batch(batch)) for part in plan.parts}
+        modules = {part.key: (build_part(part), part.inflow.batch(mode.batch)) for part in plan.parts}
         table = Rounds(bench, modules, seed=seed, progress=lambda part: progress(_PREPARING * part))
     table.samples |= {name: samples.as_list() for name, samples in done.parts.items()}
     table.rounds, table.dropped = done.rounds, done.dropped

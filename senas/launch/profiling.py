@@ -6,10 +6,9 @@ from pathlib import Path
 
 from senas.costs.se_costs import SECost, se_costs, summary
 from senas.errors import OptionError, ProfileError
-from senas.latency.draft import draft_of
 from senas.latency.identity import make_mode, profile_name
 from senas.latency.profile import LatencyProfile
-from senas.latency.profiling import profile_space
+from senas.latency.profiling import write_profile
 from senas.launch.options import ProgressDisplay, check_device
 from senas.report.se_figure import draw_se_costs
 from senas.spaces.file import load_space
@@ -55,21 +54,16 @@ def launch_profile(request: ProfileRequest, *, display: ProgressDisplay) -> list
     done = []
     for mode in modes:
         path = request.out or Path("profiles") / f"{profile_name(space.name, device, mode)}.json"
-        measured = profile_space(
+        measured = write_profile(
+            path,
             space,
-            device=device,
-            execution=mode.execution,
-            dtype=mode.dtype,
-            batch=mode.batch,
-            memory_format=mode.memory_format,
+            device,
+            mode,
             seconds=request.seconds,
             share=request.share,
             seed=request.seed,
-            draft=draft_of(path),
             progress=display.profiling,
         )
-        measured.save(path)
-        draft_of(path).unlink()
         done.append((path, measured))
     return done
 
