@@ -206,6 +206,7 @@ def _in_a_process(order: SittingOrder, progress: Callable[[float], None]) -> dic
                     elif "error" in said:
                         raise ProfileError(said["error"])
                     else:
+                        progress(1.0)  # the process tells it only now and then
                         return {name: from_plain(Measurement, found, name) for name, found in said["measured"].items()}
             finally:
                 process.kill()
