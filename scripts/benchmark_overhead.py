@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import senas
-from senas.searching.strategies import STRATEGIES, make_strategy
+from senas.strategies.table import STRATEGIES, check_strategy
 
 _SKIPPED = 10
 
@@ -93,7 +93,7 @@ def main() -> None:
     try:
         space = senas.load_space(arguments.space)
         for name in strategies:
-            make_strategy(name, seed=0, trials=arguments.trials, concurrency=arguments.concurrency)
+            check_strategy(name)
     except senas.SenasError as error:
         parser.error(str(error))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -18,7 +18,7 @@ LAYERS = [
     ["nn", "graph"],
     ["latency"],
     ["costs"],
-    ["training"],
+    ["training", "strategies"],
     ["searching"],
     ["retraining", "report"],
     ["launch", "cli"],
@@ -28,7 +28,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # Where a heavy library may be imported, by the first parts of the module's name.
 ALLOWED = {
     "ray": ["searching.bridge", "searching.driver", "searching.worker"],
-    "nni": ["searching.nni_space", "searching.engine", "searching.strategies"],
+    "nni": ["strategies", "searching.engine"],
     "fvcore": ["costs.complexity"],
     "torch": ["nn", "graph", "latency", "costs", "training", "retraining", "launch"],
     "typer": ["cli"],

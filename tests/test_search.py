@@ -16,7 +16,7 @@ import senas
 from senas.errors import SearchFailedError, SenasError
 from senas.searching.run import Run
 from senas.searching.search import measure_front
-from senas.searching.strategies import STRATEGIES
+from senas.strategies.table import STRATEGIES
 
 
 def by_digest(arch, seed, report):

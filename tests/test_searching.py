@@ -17,21 +17,34 @@ from senas.references import reference
 from senas.searching.bridge import Limits, StrategySearcher
 from senas.searching.engine import ProposalEngine
 from senas.searching.journal import Journal
-from senas.searching.nni_space import NNISpace
+from senas.searching.known import problem_of
 from senas.searching.pareto import hypervolume, knee, pareto_front
-from senas.searching.strategies import STRATEGIES, make_strategy
 from senas.searching.trial import Status, Trial, trial_seed
 from senas.spaces.file import load_space
+from senas.strategies.nni_space import NNISpace
+from senas.strategies.problem import Problem
+from senas.strategies.table import STRATEGIES, make_strategy
 
 
 def accuracy_of(arch) -> float:
     return int(arch.digest, 16) % 1000 / 1000
 
 
+def problem(space, feasible=lambda _: True) -> Problem:
+    """The space with any constraint on its architectures."""
+    known = problem_of(space, objective="params", budget=Budget(), worst_cost=10_000, profile=None, confidence=0.95)
+
+    def keeps(rows):
+        return np.array([feasible(space.architecture(space.sample_at(row))) for row in np.maximum(rows, 0)], dtype=bool)
+
+    return replace(known, feasible=keeps)
+
+
 def explore(space, name, count, *, seed=0, concurrency=1, feasible=lambda _: True, fails=lambda _: False):
     """Drive a strategy as the bridge does; returns the architectures it trained, in order."""
     engine = ProposalEngine(feasible, patience=3000)
-    engine.start(make_strategy(name, seed=seed, trials=count, concurrency=concurrency), NNISpace(space))
+    strategy = make_strategy(name, problem(space, feasible), seed=seed, trials=count, concurrency=concurrency)
+    engine.start(strategy, NNISpace(space))
     proposed, running = [], []
     try:
         while len(proposed) < count:
@@ -114,7 +127,8 @@ def session(space, strategy, concurrency, path, *, until) -> list[Trial]:
     """
     journal = Journal(path, create=not path.exists())
     engine = ProposalEngine(lambda _: True, patience=3000)
-    engine.start(make_strategy(strategy, seed=0, trials=50, concurrency=concurrency), NNISpace(space))
+    made = make_strategy(strategy, problem(space), seed=0, trials=50, concurrency=concurrency)
+    engine.start(made, NNISpace(space))
     searcher = StrategySearcher(
         engine=engine,
         journal=journal,
@@ -174,13 +188,13 @@ def test_max_params_pushes_the_search_to_networks_without_se_in_the_final_stage(
         assert share_without(proposed) > 1.5 * share_without(drawn)
 
 
-def test_an_unknown_strategy_is_refused():
+def test_an_unknown_strategy_is_refused(tiny):
     with pytest.raises(SenasError, match="strategy: found 'randon', did you mean 'random'"):
-        make_strategy("randon", seed=0, trials=1, concurrency=1)
+        make_strategy("randon", problem(tiny), seed=0, trials=1, concurrency=1)
 
 
 def test_a_strategy_that_fails_is_heard_of(tiny):
-    class Broken(type(make_strategy("random", seed=0, trials=1, concurrency=1))):
+    class Broken(type(make_strategy("random", problem(tiny), seed=0, trials=1, concurrency=1))):
         def _run(self):
             raise ZeroDivisionError("broken")
 

@@ -20,9 +20,9 @@ from senas.launch.options import ProgressDisplay, check_device, check_one_of
 from senas.searching.driver import run_alone
 from senas.searching.run import Run
 from senas.searching.search import measure_front, search
-from senas.searching.strategies import STRATEGIES
 from senas.spaces.file import load_space
 from senas.spaces.space import SearchSpace
+from senas.strategies.table import STRATEGIES
 from senas.training.evaluator import TrainingEvaluator
 from senas.training.loop import Recipe
 from senas.training.sources import load_data

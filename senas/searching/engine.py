@@ -12,7 +12,7 @@ from typing import Literal
 
 from senas.architecture import Architecture
 from senas.errors import SearchFailedError
-from senas.searching.nni_space import NNIModel, NNISpace
+from senas.strategies.nni_space import NNIModel, NNISpace
 
 from nni.nas.execution import ExecutionEngine  # isort: skip  # after nni_space has chosen NNI's framework
 from nni.nas.execution.event import FinalMetricEvent, TrainingEndEvent  # isort: skip

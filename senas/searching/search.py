@@ -15,9 +15,9 @@ from senas.parsing import from_plain, to_plain
 from senas.searching.driver import run_alone
 from senas.searching.loop import SearchProgress, drive
 from senas.searching.run import Run, SearchOptions, Training
-from senas.searching.strategies import DEFAULT_STRATEGY, make_strategy
 from senas.searching.trial import Trial
 from senas.spaces.space import SearchSpace
+from senas.strategies.table import DEFAULT_STRATEGY, check_strategy
 from senas.training.evaluator import Evaluate, TrainingEvaluator
 
 
@@ -57,7 +57,7 @@ def search(
         confidence: of that bound.
         max_flops: likewise, in multiply-adds.
         max_params: likewise, in parameters.
-        strategy: a key of `senas.searching.strategies.STRATEGIES`.
+        strategy: a key of `senas.strategies.table.STRATEGIES`.
         trials: how many architectures to train; failed trials count.
         time_budget_seconds: no trial starts later than this.
         seed: of everything random.
@@ -202,7 +202,7 @@ def _measure_here(
 def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile | None, address: str | None) -> None:
     if profile is None and (options.budget.latency_ms is not None or options.objective == "latency"):
         raise OptionError("profile: found none, needed for a latency budget or objective (see senas profile)")
-    make_strategy(options.strategy, seed=options.seed, trials=options.trials, concurrency=options.concurrency)
+    check_strategy(options.strategy)
     if profile is not None:
         profile.require(space, profile.device.kind, here=_is_here(profile, address))
     check_possible(space, options.budget, profile, options.confidence)

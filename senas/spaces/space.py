@@ -87,6 +87,24 @@ class SearchSpace:
             allowed = f"0 to {len(choice.options) - 1}"
             raise SpaceError(f"indices of space {self.name}: {choice.label}: found {number}, allowed: {allowed}")
 
+    def canonical(self, indices: NDArray[np.integer]) -> NDArray[np.integer]:
+        """The same samples, (N, L), with -1 for the choices of inactive cells: equal rows are the same architecture.
+
+        Args:
+            indices: (N, L) option numbers in the order of `choices`; -1 is allowed where it does not matter.
+        """
+        indices = np.array(indices)
+        columns = {choice.label: column for column, choice in enumerate(self.choices)}
+        for stage in self.stages:
+            column = columns.get(f"depth.stage{stage.number}")
+            if column is None or stage.se_per == "stage":
+                continue
+            depth = np.array(stage.depths)[indices[:, column]]
+            for index in range(max(stage.depths)):
+                if stage.se_label(index) in columns:
+                    indices[index >= depth, columns[stage.se_label(index)]] = -1
+        return indices
+
     def random_indices(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         """Uniform samples as rows of option numbers, (count, L)."""
         return rng.integers([len(choice.options) for choice in self.choices], size=(count, len(self.choices)))

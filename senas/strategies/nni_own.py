@@ -1,35 +1,14 @@
-"""The table of strategies: what proposes the next architecture, by name."""
+"""NNI's own strategies, for comparison: they see accuracy alone, and the engine drops what is infeasible."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from senas.errors import OptionError, one_of
-from senas.searching.nni_space import NNIModel
+from senas.strategies.nni_space import NNIModel
 
 import nni  # isort: skip  # after nni_space has chosen NNI's framework
 from nni.nas.execution.event import FinalMetricEvent, TrainingEndEvent  # isort: skip
-from nni.nas.strategy import TPE, GridSearch, Random, RegularizedEvolution, Strategy  # isort: skip
-
-DEFAULT_STRATEGY = "regularized-evolution"
-
-
-def make_strategy(name: str, *, seed: int, trials: int, concurrency: int) -> Strategy:
-    """A strategy by name.
-
-    Args:
-        name: a key of `STRATEGIES`.
-        seed: of all its random decisions.
-        trials: how many will be evaluated, for strategies that divide them into phases.
-        concurrency: how many at a time.
-
-    Raises:
-        OptionError: unknown name.
-    """
-    if name not in STRATEGIES:
-        raise OptionError(f"strategy: {one_of(name, STRATEGIES)}")
-    return STRATEGIES[name](seed, trials, concurrency)
+from nni.nas.strategy import TPE, RegularizedEvolution, Strategy  # isort: skip
 
 
 class EventDrivenTPE(TPE):
@@ -84,27 +63,7 @@ class EventDrivenTPE(TPE):
             super().on_training_end(event)
 
 
-def _random(seed: int, trials: int, concurrency: int) -> Strategy:  # noqa: ARG001
-    return Random(seed=seed)
-
-
-def _grid(seed: int, trials: int, concurrency: int) -> Strategy:  # noqa: ARG001
-    return GridSearch(seed=seed)
-
-
-def _tpe(seed: int, trials: int, concurrency: int) -> Strategy:  # noqa: ARG001
-    return EventDrivenTPE(seed=seed, startup=min(20, max(5, trials // 4)))
-
-
-def _regularized_evolution(seed: int, trials: int, concurrency: int) -> Strategy:
-    """Aging evolution (Real et al. 2019). Its population exceeds what runs at a time, or it would start empty."""
+def aging_evolution(*, seed: int, trials: int, concurrency: int) -> Strategy:
+    """Regularized evolution (Real et al. 2019). Its population exceeds what runs at a time, or it would start empty."""
     population = max(concurrency + 1, min(100, max(6, trials // 4)))
     return RegularizedEvolution(population_size=population, sample_size=max(2, population // 4), seed=seed)
-
-
-STRATEGIES: dict[str, Callable[[int, int, int], Strategy]] = {
-    "random": _random,
-    "regularized-evolution": _regularized_evolution,
-    "tpe": _tpe,
-    "grid": _grid,
-}
