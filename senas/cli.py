@@ -77,7 +77,9 @@ def search(
     dtype: Annotated[str | None, Option(help="Of the latency: fp32, bf16, on CUDA also tf32, fp16.")] = None,
     batch: Annotated[int | None, Option(help="Of the latency: images per forward pass.")] = None,
     data: DataOption = "digits",
-    strategy: Annotated[str, Option(help="random, regularized-evolution, tpe or grid.")] = "regularized-evolution",
+    strategy: Annotated[
+        str, Option(help="ehvi, pareto-evolution, regularized-evolution, tpe, random or grid.")
+    ] = "ehvi",
     trials: Annotated[int, Option(help="Architectures to train.")] = 24,
     time_budget: Annotated[str | None, Option(help="No trial starts later after the first: 90s, 30m, 2h.")] = None,
     epochs: EpochsOption = 10,
@@ -155,7 +157,9 @@ def front(run: RunArgument, as_json: JsonOption = False) -> None:
     opened = Run(run)
     trials = opened.front()
     if as_json:
-        typer.echo(json.dumps([front_row(trial) for trial in trials], indent=1))
+        findings = opened.findings()
+        rows = [front_row(trial, findings.of[trial.digest] if findings else None) for trial in trials]
+        typer.echo(json.dumps(rows, indent=1))
     elif not trials:
         typer.echo(f"no trial of {run} has finished yet")
         next_command("senas", "resume", str(run))
@@ -333,15 +337,16 @@ def _show_run(folder: Path) -> None:
 
 
 def _print_front(run: "Run") -> None:
-    from senas.report.tables import front_caption, front_table
+    from senas.report.tables import findings_caption, front_caption, front_table
 
     target, budget, trials = console(), run.record.options.budget, run.front()
     wide = target.width >= 120
-    target.print(front_table(trials, with_se=wide))
+    findings = run.findings()
+    target.print(front_table(trials, findings=findings, with_se=wide))
     if not wide:
         for trial in trials:
             typer.echo(f"trial {trial.number}: SE {trial.architecture.describe_se()}")
-    for line in front_caption(trials, budget):
+    for line in [*findings_caption(findings), *front_caption(trials, budget)]:
         typer.echo(line)
 
 

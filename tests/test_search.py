@@ -304,7 +304,10 @@ def test_the_default_evaluator_trains_in_workers(search):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"strategy": "evolution"}, "strategy: found 'evolution', did you mean 'regularized-evolution'"),
+        (
+            {"strategy": "regularised-evolution"},
+            "strategy: found 'regularised-evolution', did you mean 'regularized-evolution'",
+        ),
         ({"objective": "speed"}, "objective: found 'speed'"),
         ({"trials": 0}, "trials: found 0, allowed: 1 to 1000000000"),
         ({"latency_budget_ms": 5.0}, "profile: found none, needed for a latency budget"),

@@ -12,21 +12,24 @@ from senas.costs.budget import Budget, show_cost
 from senas.costs.complexity import Complexity, complexity, part_complexity
 from senas.costs.se_costs import SECost
 from senas.latency.profile import LatencyProfile
+from senas.searching.believed import Findings
 from senas.searching.trial import Trial
 from senas.spaces.space import SearchSpace
 
 
-def front_table(front: Sequence[Trial], *, with_se: bool) -> Table:
+def front_table(front: Sequence[Trial], *, findings: Findings | None, with_se: bool) -> Table:
     """The Pareto front, best accuracy first; latency columns only where latency is known.
 
     Args:
         front: best accuracy first.
+        findings: what to believe of its trials.
         with_se: whether there is room for where SE sits.
     """
     predicted = any(trial.cost.latency_ms is not None for trial in front)
     measured = any(trial.measured_ms is not None for trial in front)
     table = Table(title="Pareto front", title_justify="left")
-    columns = ["trial", "accuracy", *(["predicted ms", "bound ms"] if predicted else [])]
+    columns = ["trial", "accuracy", *(["expected accuracy", "on front"] if findings else [])]
+    columns += ["predicted ms", "bound ms"] if predicted else []
     columns += [*(["measured ms"] if measured else []), "FLOPs", "params"]
     for name in columns:
         table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
@@ -36,12 +39,25 @@ def front_table(front: Sequence[Trial], *, with_se: bool) -> Table:
     for trial in front:
         cost = trial.cost
         row = [str(trial.number), f"{trial.accuracy:.2%}"]
+        if findings:
+            told = findings.of[trial.digest]
+            row += [f"{told.accuracy:.2%}", f"{told.on_front:.0%}"]
         row += [_ms(cost.latency_ms), _ms(cost.upper_ms)] if predicted else []
         row += [_ms(trial.measured_ms)] if measured else []
         row += [show_cost(cost.flops, "flops"), show_cost(cost.params, "params")]
         row += [escape(trial.architecture.describe_se())] if with_se else []
         table.add_row(*row, trial.digest[:8])
     return table
+
+
+def findings_caption(findings: Findings | None) -> list[str]:
+    """What the front may claim, and whether the search has earned its cost."""
+    if findings is None:
+        return []
+    return [
+        f"hypervolume by the expected accuracies: {findings.hypervolume:.4f}; random search of the same size would be "
+        f"expected to reach {findings.by_random:.4f}"
+    ]
 
 
 def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:

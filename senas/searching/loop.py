@@ -10,7 +10,6 @@ from senas.searching.bridge import Limits, StrategySearcher
 from senas.searching.driver import run_tune
 from senas.searching.engine import PATIENCE, ProposalEngine
 from senas.searching.journal import Journal
-from senas.searching.known import problem_of
 from senas.searching.pareto import hypervolume, pareto_front
 from senas.searching.run import Run
 from senas.searching.trial import Trial
@@ -64,16 +63,8 @@ def drive(run: Run, evaluate: Evaluate, address: str | None, on_progress: Callab
     options, profile = run.record.options, run.profile()
     cost = partial(cost_of, profile=profile, confidence=options.confidence)
     engine = ProposalEngine(feasible=lambda arch: options.budget.keeps(cost(arch)))
-    problem = problem_of(
-        run.record.space,
-        objective=options.objective,
-        budget=options.budget,
-        worst_cost=run.record.reference_cost,
-        profile=profile,
-        confidence=options.confidence,
-    )
     strategy = make_strategy(
-        options.strategy, problem, seed=options.seed, trials=options.trials, concurrency=options.concurrency
+        options.strategy, run.problem(), seed=options.seed, trials=options.trials, concurrency=options.concurrency
     )
     engine.start(strategy, NNISpace(run.record.space))
     journal = run.open_journal()

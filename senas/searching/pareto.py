@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import moocore
 import numpy as np
+from numpy.typing import NDArray
 
 from senas.costs.budget import Objective
 from senas.searching.trial import Trial
@@ -35,8 +36,19 @@ def hypervolume(trials: Sequence[Trial], objective: Objective, reference_cost: f
     finished = [trial for trial in trials if trial.status == "finished"]
     if not finished:
         return 0.0
-    points = _points(finished, objective) / (1.0, reference_cost)
-    return float(moocore.hypervolume(points, ref=(1.0, 1.0)))
+    points = _points(finished, objective)
+    return dominated(1.0 - points[:, 0], points[:, 1], reference_cost)
+
+
+def dominated(accuracy: NDArray[np.float64], cost: NDArray[np.float64], reference_cost: float) -> float:
+    """Share of the rectangle from (accuracy 0, reference cost) to (accuracy 1, cost 0) that points dominate.
+
+    Args:
+        accuracy: (N,) maximised, in [0, 1].
+        cost: (N,) minimised.
+        reference_cost: the cost that counts as worst.
+    """
+    return float(moocore.hypervolume(np.column_stack([1.0 - accuracy, cost / reference_cost]), ref=(1.0, 1.0)))
 
 
 def knee(front: Sequence[Trial], objective: Objective) -> Trial:

@@ -13,10 +13,13 @@ from senas.errors import OptionError, RunError, one_of
 from senas.latency.calibration import CONFIDENCE
 from senas.latency.profile import LatencyProfile
 from senas.parsing import read_json, to_plain, write_json
+from senas.searching.believed import Believed, Findings, believed
 from senas.searching.journal import Journal
+from senas.searching.known import problem_of
 from senas.searching.pareto import hypervolume, knee, pareto_front
 from senas.searching.trial import Trial
 from senas.spaces.space import SearchSpace
+from senas.strategies.problem import Problem
 from senas.training.loop import Recipe
 from senas.version import __version__
 
@@ -208,6 +211,25 @@ class Run:
         """Share of the accuracy-cost rectangle that the front dominates, in [0, 1]."""
         return hypervolume(self.trials(), self.objective, self.record.reference_cost)
 
+    def problem(self) -> Problem:
+        """What was known of the space before the search."""
+        options = self.record.options
+        return problem_of(
+            self.record.space,
+            objective=options.objective,
+            budget=options.budget,
+            worst_cost=self.record.reference_cost,
+            profile=self.profile(),
+            confidence=options.confidence,
+        )
+
+    def findings(self) -> Findings | None:
+        """What to believe of each finished architecture and of the front; `None` where too few trials have finished.
+
+        One training is one noisy look, and the best of many noisy looks is too good to be true.
+        """
+        return believed(self.record.space, self.problem(), self.trials(), seed=self.record.options.seed)
+
     def pick(self, which: str) -> Trial:
         """A trial by name.
 
@@ -279,8 +301,8 @@ class Run:
         return front
 
 
-def front_row(trial: Trial) -> dict[str, object]:
-    """A trial of the front as plain data, for `front.json` and `senas front --json`."""
+def front_row(trial: Trial, belief: Believed | None = None) -> dict[str, object]:
+    """A trial of the front as plain data, for `front.json` and, with what is believed of it, `senas front --json`."""
     return {
         "digest": trial.digest,
         "number": trial.number,
@@ -288,6 +310,7 @@ def front_row(trial: Trial) -> dict[str, object]:
         **to_plain(trial.cost),
         "measured_ms": trial.measured_ms,
         "drift": trial.drift,
+        **({} if belief is None else {"expected_accuracy": belief.accuracy, "on_front": belief.on_front}),
         "se": trial.architecture.describe_se(),
         "cells": len(trial.architecture.cells),
         "architecture": to_plain(trial.architecture),

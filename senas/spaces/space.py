@@ -87,6 +87,41 @@ class SearchSpace:
             allowed = f"0 to {len(choice.options) - 1}"
             raise SpaceError(f"indices of space {self.name}: {choice.label}: found {number}, allowed: {allowed}")
 
+    def indices_of(self, arch: Architecture) -> NDArray[np.int64]:
+        """The row of an architecture of the space, (L,), with -1 for the choices of inactive cells.
+
+        Raises:
+            SpaceError: the architecture is not in the space.
+        """
+        row = dict.fromkeys((choice.label for choice in self.choices), -1)
+
+        def choose(label: str, number: int) -> None:
+            if label in row:
+                row[label] = number
+
+        stems = [self.stem_of(width) for width in self.stem_widths]
+        if arch.stem in stems:
+            choose("width.stem", stems.index(arch.stem))
+        for stage in self.stages:
+            cells = arch.stage(stage.number)
+            found = [
+                (w, d) for w in range(len(stage.widths)) for d, depth in enumerate(stage.depths) if depth == len(cells)
+            ]
+            for width, depth in found:
+                options = [
+                    [stage.cell(index, stage.widths[width], se) for se in stage.se] for index in range(len(cells))
+                ]
+                if all(cell in among for cell, among in zip(cells, options, strict=True)):
+                    choose(f"width.stage{stage.number}", width)
+                    choose(f"depth.stage{stage.number}", depth)
+                    for index, (cell, among) in enumerate(zip(cells, options, strict=True)):
+                        choose(stage.se_label(index), among.index(cell))
+                    break
+        indices = np.fromiter(row.values(), dtype=np.int64, count=len(row))
+        if self.architecture(self.sample_at(np.maximum(indices, 0))) != arch:
+            raise SpaceError(f"space {self.name}: found architecture {arch.digest}, which is none of its own")
+        return indices
+
     def canonical(self, indices: NDArray[np.integer]) -> NDArray[np.integer]:
         """The same samples, (N, L), with -1 for the choices of inactive cells: equal rows are the same architecture.
 

@@ -236,10 +236,22 @@ def warped(accuracy: Vector) -> Vector:
     Args:
         accuracy: (N,).
     """
-    middle = np.median(accuracy)
-    unit = max(float(np.quantile(accuracy, 0.9) - middle), 1e-9)
+    middle, unit = _bend(accuracy)
     below = np.maximum(middle - accuracy, 0.0)
     return np.where(below > 0, middle - unit * np.log1p(below / unit), accuracy)
+
+
+def unwarped(target: NDArray[np.float64], accuracy: Vector) -> NDArray[np.float64]:
+    """The inverse of `warped` as it was for `accuracy`, of any targets."""
+    middle, unit = _bend(accuracy)
+    below = np.maximum(middle - target, 0.0)
+    return np.where(below > 0, middle - unit * np.expm1(np.minimum(below / unit, 50.0)), target)
+
+
+def _bend(accuracy: Vector) -> tuple[float, float]:
+    """Where the compression begins, and its unit."""
+    middle, upper = np.quantile(accuracy, [0.5, 0.9])
+    return float(middle), max(float(upper - middle), 1e-9)
 
 
 def _agreement(one: Features, other: Features, weight: Vector) -> Matrix:
