@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from senas.strategies.encoding import Encoding
 from senas.strategies.pareto_evolution import non_dominated
 from senas.strategies.problem import Problem, Rows
-from senas.strategies.surrogate import Surrogate, unwarped, warped
+from senas.strategies.surrogate import Prior, Surrogate, unwarped, warped
 
 _DRAWS = 512
+_NOISE = Prior(0.03, 2.0)  # wider than a search needs: here the noise is what matters
 LEAST = 5  # results, below which a surrogate knows nothing
 
 
@@ -55,7 +56,7 @@ class Posterior:
     def __init__(self, problem: Problem, rows: Rows, accuracies: NDArray[np.float64], background: Rows):
         self._problem, self._seen = problem, accuracies
         self._encoding = Encoding(problem, background)
-        self._surrogate = Surrogate(self._encoding.choice_of_column)
+        self._surrogate = Surrogate(self._encoding.choice_of_column, noise=_NOISE)
         self._surrogate.fit(self._encoding(rows), warped(accuracies), iterations=100)
 
     def believe(self, rows: Rows, *, seed: int) -> Belief:

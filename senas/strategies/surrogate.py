@@ -18,7 +18,7 @@ _JITTER = 1e-6
 _dpotrf, _dpotri = get_lapack_funcs(("potrf", "potri"), dtype=np.float64)  # Cholesky, and the inverse from it
 
 
-class _Prior(NamedTuple):
+class Prior(NamedTuple):
     """Log-normal prior of a hyper-parameter: its median, and the standard deviation of its logarithm."""
 
     median: float
@@ -27,19 +27,19 @@ class _Prior(NamedTuple):
 
 # Amplitudes and the noise are variances of a standardised accuracy, lengths are of features scaled to about 1.
 _PRIORS = {
-    "noise": _Prior(0.01, 1.0),
-    "trend": _Prior(0.5, 1.0),
-    "trend_length": _Prior(0.4, 0.6),
-    "main": _Prior(0.5, 1.0),
-    "main_weight": _Prior(1.0, 0.4),  # of each choice
-    "joint": _Prior(0.3, 1.0),
-    "joint_decay": _Prior(2.0, 1.0),
-    "joint_weight": _Prior(1.0, 0.4),  # of each choice
-    "joint_length": _Prior(0.5, 0.6),
-    "shares": _Prior(0.5, 1.0),
-    "shares_length": _Prior(0.7, 0.7),
-    "effects": _Prior(0.5, 1.0),
-    "effects_length": _Prior(1.0, 0.7),
+    "noise": Prior(0.01, 1.0),
+    "trend": Prior(0.5, 1.0),
+    "trend_length": Prior(0.4, 0.6),
+    "main": Prior(0.5, 1.0),
+    "main_weight": Prior(1.0, 0.4),  # of each choice
+    "joint": Prior(0.3, 1.0),
+    "joint_decay": Prior(2.0, 1.0),
+    "joint_weight": Prior(1.0, 0.4),  # of each choice
+    "joint_length": Prior(0.5, 0.6),
+    "shares": Prior(0.5, 1.0),
+    "shares_length": Prior(0.7, 0.7),
+    "effects": Prior(0.5, 1.0),
+    "effects_length": Prior(1.0, 0.7),
 }
 _PER_CHOICE = ("main_weight", "joint_weight")
 
@@ -69,9 +69,10 @@ class Surrogate:
 
     Args:
         choice_of_column: which choice each column of `Features.one_hot` belongs to, (D,).
+        noise: prior of the variance of one training, as a share of that of all accuracies.
     """
 
-    def __init__(self, choice_of_column: NDArray[np.integer]):
+    def __init__(self, choice_of_column: NDArray[np.integer], *, noise: Prior | None = None):
         self._choice = choice_of_column
         choices = int(choice_of_column.max()) + 1
         self._at: dict[str, slice] = {}
@@ -81,6 +82,8 @@ class Surrogate:
         repeats = [where.stop - where.start for where in self._at.values()]
         self._centre = np.repeat([np.log(prior.median) for prior in _PRIORS.values()], repeats)
         self._spread = np.repeat([prior.spread for prior in _PRIORS.values()], repeats)
+        if noise is not None:
+            self._centre[self._at["noise"]], self._spread[self._at["noise"]] = np.log(noise.median), noise.spread
         self.hyper: Vector = self._centre.copy()  # logarithms
 
     def fit(self, features: Features, target: Vector, *, iterations: int) -> None:

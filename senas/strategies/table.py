@@ -41,7 +41,7 @@ STRATEGIES: dict[str, Callable[[Problem, int, int, int], Strategy]] = {
         problem, seed=seed, startup=min(10, max(4, trials // 4))
     ),
     "pareto-evolution": lambda problem, seed, trials, _: ParetoEvolution(
-        problem, seed=seed, population=min(50, max(6, trials // 4))
+        problem, seed=seed, population=min(30, max(6, trials // 4))
     ),
     "random": lambda _, seed, __, ___: Random(seed=seed),
     "regularized-evolution": lambda _, seed, trials, concurrency: aging_evolution(
