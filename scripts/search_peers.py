@@ -4,6 +4,9 @@ A peer is a generator of the rows it evaluates, in order; one it proposes again 
 memory. It sees the accuracy (maximised) and the cost (minimised) of what it evaluates.
 """
 
+# The libraries are an extra that development does without.
+# pyright: reportMissingImports=false
+
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
