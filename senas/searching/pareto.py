@@ -36,8 +36,8 @@ def hypervolume(trials: Sequence[Trial], objective: Objective, reference_cost: f
     finished = [trial for trial in trials if trial.status == "finished"]
     if not finished:
         return 0.0
-    points = _points(finished, objective)
-    return dominated(1.0 - points[:, 0], points[:, 1], reference_cost)
+    accuracy = np.array([_accuracy(trial) for trial in finished])
+    return dominated(accuracy, np.array([trial.cost.of(objective) for trial in finished]), reference_cost)
 
 
 def dominated(accuracy: NDArray[np.float64], cost: NDArray[np.float64], reference_cost: float) -> float:

@@ -104,16 +104,12 @@ class SearchSpace:
             choose("width.stem", stems.index(arch.stem))
         for stage in self.stages:
             cells = arch.stage(stage.number)
-            found = [
-                (w, d) for w in range(len(stage.widths)) for d, depth in enumerate(stage.depths) if depth == len(cells)
-            ]
-            for width, depth in found:
-                options = [
-                    [stage.cell(index, stage.widths[width], se) for se in stage.se] for index in range(len(cells))
-                ]
+            if len(cells) in stage.depths:
+                choose(f"depth.stage{stage.number}", stage.depths.index(len(cells)))
+            for number, width in enumerate(stage.widths):
+                options = [[stage.cell(index, width, se) for se in stage.se] for index in range(len(cells))]
                 if all(cell in among for cell, among in zip(cells, options, strict=True)):
-                    choose(f"width.stage{stage.number}", width)
-                    choose(f"depth.stage{stage.number}", depth)
+                    choose(f"width.stage{stage.number}", number)
                     for index, (cell, among) in enumerate(zip(cells, options, strict=True)):
                         choose(stage.se_label(index), among.index(cell))
                     break

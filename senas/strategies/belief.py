@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+import moocore
 import numpy as np
 from numpy.typing import NDArray
 
 from senas.strategies.encoding import Encoding
-from senas.strategies.pareto_evolution import non_dominated
 from senas.strategies.problem import Problem, Rows
 from senas.strategies.surrogate import Prior, Surrogate, unwarped, warped
 
@@ -40,7 +40,8 @@ class Belief:
     @property
     def on_front(self) -> NDArray[np.float64]:
         """The probability that each is on the front of the N, (N,)."""
-        return np.mean([non_dominated(-draw, self.cost) for draw in self.draws], axis=0)
+        points = [np.column_stack([-draw, self.cost]) for draw in self.draws]  # both minimised
+        return np.mean([moocore.is_nondominated(drawn, keep_weakly=True) for drawn in points], axis=0)
 
 
 class Posterior:

@@ -29,11 +29,6 @@ class Features:
     def __len__(self) -> int:
         return len(self.cost)
 
-    def __getitem__(self, keep: NDArray[np.integer] | list[int] | slice) -> "Features":
-        return Features(
-            one_hot=self.one_hot[keep], shares=self.shares[keep], effects=self.effects[keep], cost=self.cost[keep]
-        )
-
 
 class Encoding:
     """Turns the rows of a problem into features.
@@ -62,19 +57,17 @@ class Encoding:
         spread = picked.std(axis=0).mean() * np.sqrt(picked.shape[1])
         self._effects /= spread if spread > 0 else 1.0
 
-    def __call__(self, rows: Rows, costs: Matrix | None = None) -> Features:
-        """The features of rows, (N, L); `costs`, (N, C), where they are known already."""
-        costs = self._problem.costs(rows) if costs is None else costs
+    def __call__(self, rows: Rows) -> Features:
+        """The features of rows, (N, L)."""
         one_hot = self._one_hot(rows)
         return Features(
             one_hot=one_hot,
             shares=one_hot @ self._shares,
             effects=self._effects_of(rows),
-            cost=self.scaled(costs[:, 0]),
+            cost=self._scaled(self._problem.costs(rows)[:, 0]),
         )
 
-    def scaled(self, cost: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The minimised cost, 0 for the least and 1 for the worst that counts."""
+    def _scaled(self, cost: NDArray[np.float64]) -> NDArray[np.float64]:
         span = self._problem.worst_cost - self._least
         return (cost - self._least) / (span if span > 0 else 1.0)
 

@@ -74,11 +74,6 @@ def ranked(points: NDArray[np.float64]) -> NDArray[np.integer]:
     return np.lexsort((-crowding, rank))
 
 
-def non_dominated(error: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which points no other is at least as good as in both and better in one, (N,); both minimised."""
-    return moocore.is_nondominated(np.column_stack([error, cost]), keep_weakly=True)
-
-
 def crowding_distance(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far apart each point's neighbours on a front are, (N,); infinite at its ends (ibid., section III.B).
 

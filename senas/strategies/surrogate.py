@@ -51,12 +51,12 @@ class _Term:
     Attributes:
         name: of its amplitude.
         matrix: (N, M) correlations.
-        slopes: of the logarithm of the matrix by the logarithm of a hyper-parameter, as (its name, (N, M)).
+        slopes: of the logarithm of the matrix by the logarithm of a hyper-parameter, as its name, a factor and (N, M).
     """
 
     name: str
     matrix: Matrix
-    slopes: tuple[tuple[str, Matrix], ...] = ()
+    slopes: tuple[tuple[str, float, Matrix], ...] = ()
 
 
 class Surrogate:
@@ -157,9 +157,13 @@ class Surrogate:
         return standard * self._scale + self._centre_of_target
 
     def _kernel(self, one: Features, other: Features) -> Matrix:
-        """Prior covariance without noise, (N, M); the ones are the constant mean's."""
-        total = np.ones((len(one), len(other)))
-        for term in self._terms(one, other):
+        """Prior covariance without noise, (N, M)."""
+        return self._summed(self._terms(one, other))
+
+    def _summed(self, terms: Sequence[_Term]) -> Matrix:
+        """The kernel of its terms, (N, M); the ones are the constant mean's."""
+        total = np.ones_like(terms[0].matrix)
+        for term in terms:
             total += self._value(term.name)[0] * term.matrix
         return total
 
@@ -173,15 +177,15 @@ class Surrogate:
         shares = _distance(one.shares, other.shares) / self._value("shares_length") ** 2
         effects = _distance(one.effects, other.effects) / self._value("effects_length") ** 2
         return [
-            _Term(name="trend", matrix=np.exp(-trend), slopes=(("trend_length", 2 * trend),)),
+            _Term(name="trend", matrix=np.exp(-trend), slopes=(("trend_length", 2.0, trend),)),
             _Term(name="main", matrix=_agreement(one, other, weights[self._choice])),
             _Term(
                 name="joint",
                 matrix=np.exp(-apart - nearby),
-                slopes=(("joint_length", 2 * nearby), ("joint_decay", -apart)),
+                slopes=(("joint_length", 2.0, nearby), ("joint_decay", -1.0, apart)),
             ),
-            _Term(name="shares", matrix=np.exp(-shares), slopes=(("shares_length", 2 * shares),)),
-            _Term(name="effects", matrix=np.exp(-effects), slopes=(("effects_length", 2 * effects),)),
+            _Term(name="shares", matrix=np.exp(-shares), slopes=(("shares_length", 2.0, shares),)),
+            _Term(name="effects", matrix=np.exp(-effects), slopes=(("effects_length", 2.0, effects),)),
         ]
 
     def _main_weights(self) -> Vector:
@@ -196,31 +200,28 @@ class Surrogate:
         """Negative log posterior density of the hyper-parameters, and its gradient (ibid., equation 5.9)."""
         self.hyper = hyper
         terms = self._terms(features, features)
-        amplitudes = {term.name: self._value(term.name)[0] for term in terms}
-        covariance = np.ones((len(features), len(features)))
-        for term in terms:
-            covariance += amplitudes[term.name] * term.matrix
+        covariance = self._summed(terms)
         covariance[np.diag_indices(len(features))] += self._noise
-        factor, failed = _dpotrf(covariance, lower=1)
+        lower, failed = _dpotrf(covariance, lower=1)
         if failed:
             return 1e10, np.zeros(len(hyper))
-        inverse, _ = _dpotri(factor, lower=1)
+        inverse, _ = _dpotri(lower, lower=1)
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         weights = inverse @ target
         away = (hyper - self._centre) / self._spread
-        loss = 0.5 * target @ weights + np.log(np.diag(factor)).sum() + 0.5 * away @ away
+        loss = 0.5 * target @ weights + np.log(np.diag(lower)).sum() + 0.5 * away @ away
         by_covariance = 0.5 * (inverse - np.outer(weights, weights))
         gradient = away / self._spread
         gradient[self._at["noise"]] += self._value("noise") * np.trace(by_covariance)
         for term in terms:
-            by_term = amplitudes[term.name] * by_covariance * term.matrix
+            by_term = self._value(term.name)[0] * by_covariance * term.matrix
             gradient[self._at[term.name]] += by_term.sum()
-            for name, slope in term.slopes:
-                gradient[self._at[name]] += (by_term * slope).sum()
+            for name, factor, slope in term.slopes:
+                gradient[self._at[name]] += factor * (by_term * slope).sum()
             if term.name == "joint":
                 differing = by_term.sum() - self._per_choice(features, by_term)
                 gradient[self._at["joint_weight"]] -= self._joint_decays() * differing
-        shared = amplitudes["main"] * self._main_weights() * self._per_choice(features, by_covariance)
+        shared = self._value("main")[0] * self._main_weights() * self._per_choice(features, by_covariance)
         gradient[self._at["main_weight"]] += shared - self._main_weights() * shared.sum()
         return float(loss), gradient
 
