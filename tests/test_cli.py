@@ -168,8 +168,8 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
     with run.claimed():
         status, _, err = cli("resume", run.folder, "--trials", 5)
     assert status == 2 and "another process is searching here" in err
-    (folder / "weights.safetensors").unlink()
-    status, _, err = cli("retrain", run.folder, "--epochs", 2)
+    (folder / "weights.safetensors").unlink()  # of what was best before the fourth trial
+    status, _, err = cli("retrain", run.folder, "--epochs", 2, "--pick", folder.name)
     assert status == 0 and (folder / "weights.safetensors").exists()
 
 
