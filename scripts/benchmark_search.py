@@ -56,11 +56,20 @@ class Table:
         self._row_of = {tuple(row): number for number, row in enumerate(self.choices.tolist())}
 
     @cached_property
+    def indices(self) -> NDArray[np.int64]:
+        """Every row as option numbers, (N, L)."""
+        return np.stack([np.searchsorted(o, c) for o, c in zip(self.options, self.choices.T, strict=True)], axis=1)
+
+    @cached_property
     def plane(self) -> NDArray[np.float64]:
         """Every row on the plane of the hypervolume, (N, 2), both minimised."""
+        return self.place(self.accuracy / 100, self.cost)
+
+    def place(self, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where accuracies in [0, 1] and costs are on the plane, (N, 2)."""
         best, middle = self.accuracy.max(), np.median(self.accuracy)
         span = self.cost.max() - self.cost.min()
-        return np.column_stack([(best - self.accuracy) / (best - middle), (self.cost - self.cost.min()) / span])
+        return np.column_stack([(best - 100 * accuracy) / (best - middle), (cost - self.cost.min()) / span])
 
     @cached_property
     def whole(self) -> float:
@@ -179,9 +188,7 @@ def measure(table: Table, name: str, search: Callable[..., Iterator[int]], evalu
     """Run one strategy with several seeds."""
     curves, spent = [], 0.0
     for seed in range(seeds):
-        rng = np.random.default_rng([seed, 7])  # of the trainings, the same for every strategy
-        runs = rng.integers(table.observed.shape[1], size=len(table.cost))
-        look = partial(_look, table, runs)
+        look = look_of(table, seed)
         rows: dict[int, None] = {}
         started = time.perf_counter()
         for row in search(table, look, evaluations, seed):
@@ -201,8 +208,10 @@ def measure(table: Table, name: str, search: Callable[..., Iterator[int]], evalu
     )
 
 
-def _look(table: Table, runs: NDArray[np.integer], row: int) -> float:
-    return float(table.observed[row, runs[row]])
+def look_of(table: Table, seed: int) -> Look:
+    """What one training of a row shows, in percent; the same row, the same training, whatever the strategy."""
+    runs = np.random.default_rng([seed, 7]).integers(table.observed.shape[1], size=len(table.cost))
+    return lambda row: float(table.observed[row, runs[row]])
 
 
 def _first(curve: NDArray[np.float64], goal: float) -> float:

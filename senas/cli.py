@@ -4,6 +4,7 @@ import itertools
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from senas.errors import FailedError, OptionError, SenasError
 from senas.version import __version__
 
 if TYPE_CHECKING:
+    from senas.searching.findings import Findings
     from senas.searching.run import Run
 
 app = typer.Typer(
@@ -35,7 +37,12 @@ ExecutionOption = Annotated[
     str | None, Option(help="How latency is measured: eager or compiled; on CUDA graph or eager.")
 ]
 AddressOption = Annotated[str | None, Option(help="HOST:PORT of a running Ray cluster's head to join, or auto.")]
+BaselineOption = Annotated[
+    bool, Option("--baseline", help="Then train the plain and the all-SE template, and random search of the same size.")
+]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON for machines.")]
+
+_REPLICATE_HELP = "At last, more trainings where it is least certain what is on the front."
 
 
 def _print_version(wanted: bool) -> None:
@@ -87,6 +94,8 @@ def search(
     cpus_per_trial: Annotated[float, Option(help="CPU cores, and threads, of a trial.")] = 1,
     gpus_per_trial: Annotated[float | None, Option(help="GPUs of a trial, a fraction shares one; 1 on CUDA.")] = None,
     early_stopping: Annotated[bool, Option("--early-stopping", help="Let ASHA stop the worse trials early.")] = False,
+    baseline: BaselineOption = False,
+    replicate: Annotated[int, Option(help=_REPLICATE_HELP)] = 0,
     seed: Annotated[int, Option(help="Of everything random; repeats a search exactly with --concurrency 1.")] = 0,
     address: AddressOption = None,
     out: Annotated[Path | None, Option(help="Folder of the run; runs/SPACE-N by default.")] = None,
@@ -116,6 +125,8 @@ def search(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
         early_stopping=early_stopping,
+        baseline=baseline,
+        replicates=replicate,
         seed=seed,
         address=address,
         out=out or _new_folder(space),
@@ -132,18 +143,26 @@ def search(
 def resume(
     run: RunArgument,
     trials: Annotated[int | None, Option(help="Architectures to train in all; as many as first asked for.")] = None,
+    baseline: BaselineOption = False,
+    replicate: Annotated[int | None, Option(help=f"{_REPLICATE_HELP} In all; as many as first asked for.")] = None,
     address: AddressOption = None,
 ) -> None:
-    """Go on where a run stopped."""
+    """Go on where a run stopped; or, with options, train more."""
     from senas.report.display import Display
     from senas.searching.search import measure_front
     from senas.searching.search import resume as resume_search
 
     try:
         with Display(progress_console()) as display:
-            measure_front(
-                resume_search(run, trials=trials, address=address, on_progress=display.searching), address=address
+            resumed = resume_search(
+                run,
+                trials=trials,
+                baseline=baseline or None,
+                replicates=replicate,
+                address=address,
+                on_progress=display.searching,
             )
+            measure_front(resumed, address=address)
     except KeyboardInterrupt:
         _interrupted(run)
     _show_run(run)
@@ -164,7 +183,7 @@ def front(run: RunArgument, as_json: JsonOption = False) -> None:
         typer.echo(f"no trial of {run} has finished yet")
         next_command("senas", "resume", str(run))
     else:
-        _print_front(opened)
+        _print_front(opened, opened.findings())
         next_command("senas", *(["retrain"] if (run / "pareto.html").exists() else ["plot"]), str(run))
 
 
@@ -185,7 +204,8 @@ def plot(
         for path in draw_se(profile or [], space):
             typer.echo(str(path))
     else:
-        for path in plot_run(Run(run)):
+        opened = Run(run)
+        for path in plot_run(opened, opened.findings()):
             typer.echo(str(path))
         next_command("senas", "retrain", str(run))
 
@@ -330,23 +350,23 @@ def _show_run(folder: Path) -> None:
     from senas.searching.run import Run
 
     run = Run(folder)
-    _print_front(run)
-    for path in plot_run(run):
+    findings = run.findings()
+    _print_front(run, findings)
+    for path in plot_run(run, findings):
         typer.echo(str(path))
     next_command("senas", "retrain", str(folder))
 
 
-def _print_front(run: "Run") -> None:
+def _print_front(run: "Run", findings: "Findings | None") -> None:
     from senas.report.tables import findings_caption, front_caption, front_table
 
     target, budget, trials = console(), run.record.options.budget, run.front()
     wide = target.width >= 120
-    findings = run.findings()
     target.print(front_table(trials, findings=findings, with_se=wide))
     if not wide:
         for trial in trials:
             typer.echo(f"trial {trial.number}: SE {trial.architecture.describe_se()}")
-    for line in [*findings_caption(findings), *front_caption(trials, budget)]:
+    for line in [*findings_caption(findings, run.objective), *front_caption(trials, budget)]:
         typer.echo(line)
 
 
@@ -356,8 +376,10 @@ def _interrupted(folder: Path) -> None:
 
     if (folder / RUN_FILE).exists():
         run = Run(folder)
-        ended = sum(trial.status != "running" for trial in run.trials())
-        progress_console().print(f"interrupted; {ended} of {run.record.trials} trials have ended and are kept")
+        ended = Counter(trial.purpose for trial in run.trials() if trial.status != "running")
+        beside = "".join(f", and {ended[purpose]} of the {purpose}" for purpose in ended if purpose != "search")
+        said = f"interrupted; {ended['search']} of {run.record.trials} trials{beside} have ended and are kept"
+        progress_console().print(said)
         next_command("senas", "resume", str(folder))
     else:
         progress_console().print("interrupted before the first trial; there is nothing to keep")

@@ -179,7 +179,7 @@ def test_the_page_escapes_what_it_shows(tiny, tiny_file, tmp_path, ray_local):
     run = senas.search(space, evaluate=lambda *_: 0.5, objective="flops", trials=2, out=tmp_path / "run")
     from senas.report.figure import plot_run
 
-    plot_run(run)
+    plot_run(run, run.findings())
     assert "<script>alert(1)" not in (run.folder / "pareto.html").read_text()
 
 

@@ -55,6 +55,8 @@ class SearchRequest:
     cpus_per_trial: float
     gpus_per_trial: float | None
     early_stopping: bool
+    baseline: bool
+    replicates: int
     seed: int
     address: str | None
     out: Path
@@ -76,9 +78,13 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
     device = check_device(request.device, here=request.address is None)
     if not 0 < request.confidence < 1:
         raise OptionError(f"--confidence: found {request.confidence:g}, allowed: above 0, below 1")
-    for option, value in (("--trials", request.trials), ("--epochs", request.epochs)):
-        if value < 1:
-            raise OptionError(f"{option}: found {value}, allowed: at least 1")
+    for option, value, least in (
+        ("--trials", request.trials, 1),
+        ("--epochs", request.epochs, 1),
+        ("--replicate", request.replicates, 0),
+    ):
+        if value < least:
+            raise OptionError(f"{option}: found {value}, allowed: at least {least}")
     if (request.out / "run.json").exists():
         raise RunError(f"{request.out}: holds a run already; go on with it (senas resume {request.out}) or choose "
                        "another folder with --out")  # fmt: skip
@@ -117,6 +123,8 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
         cpus_per_trial=request.cpus_per_trial,
         gpus_per_trial=gpus,
         early_stopping=request.early_stopping,
+        baseline=request.baseline,
+        replicates=request.replicates,
         address=request.address,
         on_progress=display.searching,
     )

@@ -7,8 +7,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from senas.searching.loop import SearchProgress
+from senas.searching.trial import Purpose
 
 _PLAIN_SECONDS = 10.0  # between plain lines of one kind
+_NAMES: dict[Purpose, tuple[str, str]] = {  # of what is done, and of what is counted
+    "search": ("searching", "trials"),
+    "baseline": ("training the baseline", "of the baseline"),
+    "replicate": ("training again", "replicates"),
+}
 
 
 class Display:
@@ -35,7 +41,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         self._last_line = 0.0
         self._last_text = ""
-        self._shown_trials: int | None = None
+        self._shown: int | None = None  # number of the trial whose end was shown last
 
     def __enter__(self) -> "Display":
         self._bar.start()
@@ -59,16 +65,16 @@ class Display:
         best = "-" if progress.best_accuracy is None else f"{progress.best_accuracy:.2%}"
         summary = f"best {best}, hypervolume {progress.hypervolume:.4f}, {progress.front} on the front"
         failed = f", {progress.failed} failed" if progress.failed else ""
-        if self._shown_trials is None:
-            self._shown_trials = progress.ended  # what an earlier session has shown
-        if progress.last is not None and progress.ended > self._shown_trials:
-            self._shown_trials = progress.ended
-            trial = progress.last
+        name, unit = _NAMES[progress.purpose]
+        trial, shown = progress.last, self._shown
+        self._shown = 0 if trial is None else trial.number
+        if trial is not None and shown not in (None, trial.number):  # `None`: what an earlier session has shown
             outcome = trial.status if trial.accuracy is None else f"{trial.status}, accuracy {trial.accuracy:.2%}"
-            self._print(f"{progress.ended}/{progress.trials}: trial {trial.number} {outcome}; {summary}{failed}")
+            of = f"{progress.ended}/{progress.trials}{'' if progress.purpose == 'search' else f' {unit}'}"
+            self._print(f"{of}: trial {trial.number} {outcome}; {summary}{failed}")
         if self._console.is_terminal:
-            done = f"{progress.ended}/{progress.trials} trials, {progress.running} running{failed}, best {best}"
-            self._show("searching", progress.ended, progress.trials, done, "")
+            done = f"{progress.ended}/{progress.trials} {unit}, {progress.running} running{failed}, best {best}"
+            self._show(name, progress.ended, progress.trials, done, "")
         if progress.note:
             self._print(f"{progress.ended} of {progress.trials} trials: {progress.note}")
 

@@ -4,17 +4,21 @@ import html
 from dataclasses import dataclass
 from pathlib import Path
 
+from senas.architecture import Architecture
 from senas.costs.budget import Objective, show_cost
+from senas.searching.findings import Findings, Template
 from senas.searching.pareto import pareto_front
 from senas.searching.run import Run
-from senas.searching.trial import Trial
+from senas.searching.trial import Trial, averaged
 
 _BUDGET_COLOR = "#0f766e"
-_ROLES = (  # role, colour, diameter in points, name in the legend; later ones are drawn on top
+_TRIALS = (  # role, colour, diameter in points, name in the legend; later ones are drawn on top
     ("stopped", "#cbd5e1", 5, "stopped early"),
+    ("baseline", "#7dd3fc", 6, "random search"),
     ("dominated", "#64748b", 6, "trained"),
     ("front", "#c2410c", 8, "Pareto front"),
 )
+_TEMPLATES = (("plain", "#7c3aed", 8, "plain template"), ("all-SE", "#15803d", 8, "all-SE template"))  # diamonds
 _AXES: dict[Objective, tuple[float, str]] = {
     "latency": (1.0, "predicted latency (ms)"),
     "flops": (1e6, "FLOPs (millions)"),
@@ -24,19 +28,27 @@ _AXES: dict[Objective, tuple[float, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FigurePoint:
-    """One trial in the picture.
+    """One architecture in the picture.
 
     Attributes:
         cost: in the unit of the axis.
         accuracy: in percent.
         role: how it is drawn.
         hover: lines of text, plain.
+        spread: how far below and above an accuracy that is expected, not seen, it may be with a probability of 95 %, in
+            percent; `None` where it was seen.
     """
 
     cost: float
     accuracy: float
     role: str
     hover: tuple[str, ...]
+    spread: tuple[float, float] | None = None
+
+    @property
+    def expected(self) -> str:
+        """What the legend adds to the name of a point that was not trained."""
+        return "" if self.spread is None else ", expected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +58,7 @@ class FrontFigure:
     Attributes:
         title: one line.
         axis: name of the cost axis, with its unit.
-        points: every trial with an accuracy.
+        points: every trial with an accuracy, and the templates.
         budget: the bound in the unit of the axis, with its label, or `None`.
     """
 
@@ -60,18 +72,22 @@ class FrontFigure:
         return sorted((point for point in self.points if point.role == role), key=lambda point: point.cost)
 
 
-def front_figure(run: Run) -> FrontFigure:
+def front_figure(run: Run, findings: Findings | None) -> FrontFigure:
     """What the picture of a run shows, as it stands now."""
-    trials, objective = run.trials(), run.objective
+    trials, objective, options = run.trials(), run.objective, run.record.options
     scale, axis = _AXES[objective]
     front = {trial.number for trial in pareto_front(trials, objective)}
-    bound = run.record.options.budget.of(objective)
-    label = "budget (on the 95 % bound)" if objective == "latency" else "budget"
-    finished = sum(trial.status == "finished" for trial in trials)
+    bound = options.budget.of(objective)
+    label = f"budget (on the {100 * options.confidence:g} % bound)" if objective == "latency" else "budget"
+    stopped = [trial for trial in trials if trial.status == "stopped" and trial.accuracy is not None]
+    finished = averaged(trials)
     return FrontFigure(
-        title=f"{run.record.space.name}: {finished} architectures trained, {len(front)} on the front",
+        title=f"{run.record.space.name}: {len(finished)} architectures trained, {len(front)} on the front",
         axis=axis,
-        points=tuple(_point(t, scale, t.number in front, objective) for t in trials if t.accuracy is not None),
+        points=(
+            *(_point(trial, scale, trial.number in front, objective) for trial in (*stopped, *finished)),
+            *(_template_point(template, scale, objective) for template in (findings.templates if findings else ())),
+        ),
         budget=None if bound is None else (bound / scale, f"{label} {show_cost(bound, objective)}"),
     )
 
@@ -86,20 +102,27 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
         canvas = Figure(figsize=(7.2, 4.6), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.add_subplot()
-        for role, color, size, name in _ROLES:
+        for role, color, size, name in _TRIALS:
             points = figure.of(role)
             if points:
                 costs, accuracies = [p.cost for p in points], [p.accuracy for p in points]
                 axes.scatter(costs, accuracies, s=size**2, c=color, label=name, zorder=3 if role == "front" else 2)
                 if role == "front":
                     axes.step(costs, accuracies, where="post", color=color, linewidth=1.4, zorder=2)
+        for role, color, size, name in _TEMPLATES:
+            for point in figure.of(role):
+                spread = None if point.spread is None else [[error] for error in point.spread]
+                axes.errorbar(
+                    point.cost, point.accuracy, yerr=spread, label=name + point.expected, color=color, zorder=4,
+                    fmt="D", markersize=size, markerfacecolor="none", markeredgewidth=1.6, linewidth=1, capsize=3,
+                )  # fmt: skip
         if figure.budget is not None:
             axes.axvline(figure.budget[0], color=_BUDGET_COLOR, linestyle="--", linewidth=1.2, label=figure.budget[1])
         axes.set(title=figure.title, xlabel=figure.axis, ylabel="validation accuracy (%)")
         axes.grid(color="#e2e8f0", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        canvas.legend(frameon=False, loc="outside lower center", ncols=4)
+        canvas.legend(frameon=False, loc="outside lower center", ncols=3)
         for path in paths:
             canvas.savefig(path, dpi=150)
 
@@ -109,7 +132,7 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
     import plotly.graph_objects as go
 
     page = go.Figure()
-    for role, color, size, name in _ROLES:
+    for role, color, size, name in _TRIALS:
         points = figure.of(role)
         if points:
             page.add_trace(
@@ -120,7 +143,21 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
                     line={"shape": "hv", "color": color, "width": 2},
                     marker={"color": color, "size": size + 3},
                     name=name,
-                    text=["<br>".join(html.escape(line) for line in point.hover) for point in points],
+                    text=[_lines(point) for point in points],
+                    hovertemplate="%{text}<extra></extra>",
+                )
+            )
+    for role, color, size, name in _TEMPLATES:
+        for point in figure.of(role):
+            page.add_trace(
+                go.Scatter(
+                    x=[point.cost],
+                    y=[point.accuracy],
+                    error_y=None if point.spread is None else _error_bar(*point.spread),
+                    mode="markers",
+                    marker={"color": color, "size": size + 3, "symbol": "diamond-open", "line": {"width": 2}},
+                    name=name + point.expected,
+                    text=[_lines(point)],
                     hovertemplate="%{text}<extra></extra>",
                 )
             )
@@ -141,9 +178,9 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def plot_run(run: Run) -> list[Path]:
+def plot_run(run: Run, findings: Findings | None) -> list[Path]:
     """Draw `pareto.png`, `pareto.svg` and `pareto.html` into a run's folder; returns their paths."""
-    figure = front_figure(run)
+    figure = front_figure(run, findings)
     png, svg, page = (run.folder / f"pareto.{ending}" for ending in ("png", "svg", "html"))
     draw_static(figure, [png, svg])
     draw_page(figure, page)
@@ -155,20 +192,51 @@ def _point(trial: Trial, scale: float, on_front: bool, objective: Objective) -> 
     cost = trial.cost
     latency = [] if cost.latency_ms is None else [f"latency  {cost.latency_ms:.3f} ms, bound {cost.upper_ms:.3f} ms"]
     measured = [] if trial.measured_ms is None else [f"measured {trial.measured_ms:.3f} ms"]
+    repeated = f", the mean of {trial.trainings} trainings" if trial.trainings > 1 else ""
+    role = "baseline" if trial.purpose == "baseline" else "dominated"
+    role = "front" if on_front else "stopped" if trial.status == "stopped" else role
     return FigurePoint(
         cost=cost.of(objective) / scale,
         accuracy=100 * trial.accuracy,
-        role="front" if on_front else "stopped" if trial.status == "stopped" else "dominated",
+        role=role,
         hover=(
             f"trial {trial.number}, {trial.digest[:8]}",
-            f"accuracy {trial.accuracy:.2%}",
+            f"accuracy {trial.accuracy:.2%}{repeated}",
             *latency,
             *measured,
             f"FLOPs    {show_cost(cost.flops, 'flops')}, parameters {show_cost(cost.params, 'params')}",
-            *(f"stage {stage}  SE {_stage_se(trial, stage)}" for stage in trial.architecture.stages),
+            *_se_lines(trial.architecture),
         ),
     )
 
 
-def _stage_se(trial: Trial, stage: int) -> str:
-    return " ".join(str(cell.se) if cell.se else "-" for cell in trial.architecture.stage(stage))
+def _template_point(template: Template, scale: float, objective: Objective) -> FigurePoint:
+    seen = template.accuracy is not None
+    accuracy = template.accuracy if template.accuracy is not None else template.expected
+    low, high = template.interval
+    return FigurePoint(
+        cost=template.cost / scale,
+        accuracy=100 * accuracy,
+        role=template.name,
+        hover=(
+            f"{template.name} template, {template.architecture.digest[:8]}",
+            f"accuracy {accuracy:.2%}" if seen else f"not trained, expected accuracy {low:.2%} to {high:.2%}",
+            f"{_AXES[objective][1].split(' (')[0]} {show_cost(template.cost, objective)}",
+            *_se_lines(template.architecture),
+        ),
+        spread=None if seen else (100 * (accuracy - low), 100 * (high - accuracy)),
+    )
+
+
+def _error_bar(below: float, above: float) -> dict[str, object]:
+    return {"type": "data", "symmetric": False, "array": [above], "arrayminus": [below], "thickness": 1}
+
+
+def _se_lines(arch: Architecture) -> list[str]:
+    """Where SE sits, a line per stage."""
+    blocks = {stage: " ".join(str(cell.se or "-") for cell in arch.stage(stage)) for stage in arch.stages}
+    return [f"stage {stage}  SE {block}" for stage, block in blocks.items()]
+
+
+def _lines(point: FigurePoint) -> str:
+    return "<br>".join(html.escape(line) for line in point.hover)

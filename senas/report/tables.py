@@ -8,11 +8,11 @@ from rich.table import Table
 
 from senas.architecture import Architecture
 from senas.cells import Cell
-from senas.costs.budget import Budget, show_cost
+from senas.costs.budget import Budget, Objective, show_cost
 from senas.costs.complexity import Complexity, complexity, part_complexity
 from senas.costs.se_costs import SECost
 from senas.latency.profile import LatencyProfile
-from senas.searching.believed import Findings
+from senas.searching.findings import Findings
 from senas.searching.trial import Trial
 from senas.spaces.space import SearchSpace
 
@@ -28,7 +28,13 @@ def front_table(front: Sequence[Trial], *, findings: Findings | None, with_se: b
     predicted = any(trial.cost.latency_ms is not None for trial in front)
     measured = any(trial.measured_ms is not None for trial in front)
     table = Table(title="Pareto front", title_justify="left")
-    columns = ["trial", "accuracy", *(["expected accuracy", "on front"] if findings else [])]
+    repeated = any(trial.trainings > 1 for trial in front)
+    columns = [
+        "trial",
+        *(["trainings"] if repeated else []),
+        "accuracy",
+        *(["expected accuracy", "on front"] if findings else []),
+    ]
     columns += ["predicted ms", "bound ms"] if predicted else []
     columns += [*(["measured ms"] if measured else []), "FLOPs", "params"]
     for name in columns:
@@ -38,7 +44,7 @@ def front_table(front: Sequence[Trial], *, findings: Findings | None, with_se: b
     table.add_column("digest", no_wrap=True)
     for trial in front:
         cost = trial.cost
-        row = [str(trial.number), f"{trial.accuracy:.2%}"]
+        row = [str(trial.number), *([str(trial.trainings)] if repeated else []), f"{trial.accuracy:.2%}"]
         if findings:
             told = findings.of[trial.digest]
             row += [f"{told.accuracy:.2%}", f"{told.on_front:.0%}"]
@@ -50,14 +56,23 @@ def front_table(front: Sequence[Trial], *, findings: Findings | None, with_se: b
     return table
 
 
-def findings_caption(findings: Findings | None) -> list[str]:
-    """What the front may claim, and whether the search has earned its cost."""
+def findings_caption(findings: Findings | None, objective: Objective) -> list[str]:
+    """What the front may claim, whether the search has earned its cost, and the templates to compare with."""
     if findings is None:
         return []
-    return [
-        f"hypervolume by the expected accuracies: {findings.hypervolume:.4f}; random search of the same size would be "
-        f"expected to reach {findings.by_random:.4f}"
+    reaches = "reaches" if findings.random_was_trained else "would be expected to reach"
+    lines = [
+        f"hypervolume as believed: {findings.hypervolume:.4f}; random search of the same size {reaches} "
+        f"{findings.by_random:.4f}"
     ]
+    for template in findings.templates:
+        seen = "not trained" if template.accuracy is None else f"accuracy {template.accuracy:.2%}"
+        low, high = template.interval
+        lines.append(
+            f"{template.name} template: {show_cost(template.cost, objective)}, {seen}, expected "
+            f"{template.expected:.2%} ({low:.2%} to {high:.2%})"
+        )
+    return lines
 
 
 def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from senas.costs.budget import Cost
 from senas.errors import RunError
 from senas.searching.engine import ProposalEngine
 from senas.searching.journal import Journal
-from senas.searching.trial import Trial, trial_seed
+from senas.searching.trial import Purpose, Task, Trial, trial_seed
 
 HOPELESS = 10  # this many failures and nothing else, and the search gives up
 
@@ -28,9 +28,9 @@ class Limits:
     """When a search has had enough.
 
     Attributes:
-        trials: ended trials in all, failed ones included.
+        trials: ended trials of the strategy, failed ones included.
         concurrency: trials at a time.
-        seconds: no trial starts later than this after the first of a session, `None` for no limit.
+        seconds: the strategy starts no trial later than this after the first of a session, `None` for no limit.
     """
 
     trials: int
@@ -43,7 +43,8 @@ class _Live:
     """A trial that Ray is running."""
 
     number: int
-    digest: str
+    architecture: Architecture
+    purpose: Purpose
     started: float
     accuracy: float | None = None
 
@@ -59,6 +60,8 @@ class StrategySearcher(Searcher):
         cost_of: the cost of an architecture.
         limits: when to stop.
         seed: of the search.
+        extras: what else is trained once the strategy's trials have ended.
+        on_replicate: told the architecture and accuracy of every replicate.
         on_change: called after every start and end of a trial.
 
     Attributes:
@@ -75,6 +78,8 @@ class StrategySearcher(Searcher):
         cost_of: Callable[[Architecture], Cost],
         limits: Limits,
         seed: int,
+        extras: Callable[[Sequence[Trial]], Task | None] = lambda _: None,
+        on_replicate: Callable[[Architecture, float], None] = lambda *_: None,
         on_change: Callable[[], None] = lambda: None,
     ):
         super().__init__()
@@ -83,6 +88,8 @@ class StrategySearcher(Searcher):
         self._cost_of = cost_of
         self._limits = limits
         self._seed = seed
+        self._extras = extras
+        self._on_replicate = on_replicate
         self._on_change = on_change
         self._live: dict[str, _Live] = {}
         self._again: deque[Trial] = deque()
@@ -104,20 +111,21 @@ class StrategySearcher(Searcher):
         running: dict[int, Trial] = {}
         for trial in self._journal.history():
             if trial.number not in running:
-                proposal = self._engine.ask()
-                found = proposal if isinstance(proposal, str) else proposal.digest
-                if found != trial.digest:
-                    raise RunError(
-                        f"{self._journal.path}: trial {trial.number}: found architecture {trial.digest}, the strategy "
-                        f"proposes {found}; it was searched with another version of senas or nni"
-                    )
+                if trial.purpose == "search":
+                    self._ask_again(trial)
                 running[trial.number] = trial
             else:
                 del running[trial.number]
-                self._count(trial.accuracy)
-                self._engine.tell(trial.digest, trial.accuracy)
+                self._tell(trial.purpose, trial.architecture, trial.accuracy)
             self._next_number = max(self._next_number, trial.number + 1)
         self._again.extend(running.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was trained already that a run asks for."""
+        if self._ended < self._limits.trials or any(trial.purpose != "search" for trial in self._again):
+            return False
+        return self._extras(self._journal.trials()) is None
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray pickles searchers to restore them; a run restores from its journal, so there is nothing to keep."""
@@ -131,17 +139,17 @@ class StrategySearcher(Searcher):
         """The configuration of the next trial; `None` for not now, `FINISHED` for no more."""
         if self.interrupted:
             raise KeyboardInterrupt
-        if not self.end_reason and len(self._live) >= self._limits.concurrency:
+        if len(self._live) >= self._limits.concurrency:
             return None
-        proposal = self._next()
-        if proposal is None:
+        task = self._next()
+        if task is None:
             return Searcher.FINISHED if self.end_reason and not self._live else None
-        number, arch = proposal
-        seed = trial_seed(self._seed, arch.digest)
-        self._journal.started(number, arch, seed, self._cost_of(arch))
-        self._live[trial_id] = _Live(number=number, digest=arch.digest, started=time.monotonic())
+        number, todo = task
+        arch, purpose = todo.architecture, todo.purpose
+        self._journal.started(number, arch, todo.seed, self._cost_of(arch), purpose)
+        self._live[trial_id] = _Live(number=number, architecture=arch, purpose=purpose, started=time.monotonic())
         self._on_change()
-        return {"architecture": arch.to_json(), "seed": seed}
+        return {"architecture": arch.to_json(), "seed": todo.seed}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Journal an intermediate accuracy."""
@@ -180,41 +188,71 @@ class StrategySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: the journal has it."""
 
-    def _next(self) -> tuple[int, Architecture] | None:
-        """Number and architecture of the next trial; `None` for not now or, with an `end_reason`, for never."""
-        self.end_reason = self.end_reason or self._limit_reached()
-        if self.end_reason:
-            return None
-        if self._again:
-            trial = self._again.popleft()
-            return trial.number, trial.architecture
+    def _ask_again(self, trial: Trial) -> None:
         proposal = self._engine.ask()
-        if isinstance(proposal, str):
-            if proposal == "never":
-                self.end_reason = "exhausted" if self._engine.exhausted else "strategy"
+        found = proposal if isinstance(proposal, str) else proposal.digest
+        if found != trial.digest:
+            raise RunError(
+                f"{self._journal.path}: trial {trial.number}: found architecture {trial.digest}, the strategy "
+                f"proposes {found}; it was searched with another version of senas or nni"
+            )
+
+    def _next(self) -> tuple[int, Task] | None:
+        """Number and content of the next trial; `None` for not now or, with an `end_reason`, for never."""
+        self.end_reason = self.end_reason or self._limit_reached()
+        if self._again and not (self.end_reason and self._again[0].purpose == "search"):
+            trial = self._again.popleft()
+            return trial.number, Task(purpose=trial.purpose, architecture=trial.architecture, seed=trial.seed)
+        task = None if self.end_reason else self._proposed()
+        if task is None and self.end_reason:
+            task = self._extra()
+        if task is None:
             return None
         number, self._next_number = self._next_number, self._next_number + 1
-        return number, proposal
+        return number, task
+
+    def _proposed(self) -> Task | None:
+        """What the strategy proposes; `None` for not now or, with an `end_reason`, for never."""
+        proposal = self._engine.ask()
+        if not isinstance(proposal, str):
+            return Task(purpose="search", architecture=proposal, seed=trial_seed(self._seed, proposal.digest))
+        if proposal == "never":
+            self.end_reason = "exhausted" if self._engine.exhausted else "strategy"
+        return None
+
+    def _extra(self) -> Task | None:
+        """What else there is to train once the strategy's trials have ended."""
+        if self.end_reason == "failures" or self._searching():
+            return None
+        return self._extras(self._journal.trials())
+
+    def _searching(self) -> int:
+        """How many of the strategy's trials are running."""
+        return sum(live.purpose == "search" for live in self._live.values())
 
     def _limit_reached(self) -> EndReason:
         now = time.monotonic()
         if self._deadline is None:
             self._deadline = now + (float("inf") if self._limits.seconds is None else self._limits.seconds)
-        if self._ended + len(self._live) >= self._limits.trials:
+        if self._ended + self._searching() >= self._limits.trials:
             return "trials"
         if now > self._deadline:
             return "time"
         return "failures" if self._ended >= HOPELESS and not self._succeeded else ""
 
-    def _count(self, accuracy: float | None) -> None:
-        self._ended += 1
-        self._succeeded += accuracy is not None
-
     def _end(self, trial_id: str, accuracy: float | None) -> None:
         live = self._live.pop(trial_id)
-        self._count(accuracy)
-        self._engine.tell(live.digest, accuracy)
+        self._tell(live.purpose, live.architecture, accuracy)
         self._on_change()
+
+    def _tell(self, purpose: Purpose, arch: Architecture, accuracy: float | None) -> None:
+        """Let the strategy know how a trial has ended; the baseline it is held against is none of its business."""
+        if purpose == "search":
+            self._ended += 1
+            self._succeeded += accuracy is not None
+            self._engine.tell(arch.digest, accuracy)
+        elif purpose == "replicate" and accuracy is not None:
+            self._on_replicate(arch, accuracy)
 
 
 class WorkerErrors(Callback):

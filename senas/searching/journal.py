@@ -12,7 +12,7 @@ from senas.architecture import Architecture
 from senas.costs.budget import Cost
 from senas.errors import RunError
 from senas.parsing import from_plain, to_plain
-from senas.searching.trial import Trial
+from senas.searching.trial import Purpose, Trial
 
 EventKind = Literal["started", "reported", "finished", "stopped", "failed", "measured"]
 SCHEMA_VERSION = 1
@@ -23,6 +23,7 @@ class _Started:
     architecture: Architecture
     seed: int
     cost: Cost
+    purpose: Purpose = "search"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +79,11 @@ class Journal:
         if not create and version != SCHEMA_VERSION:
             raise RunError(f"{path}: schema version: found {version}, expected {SCHEMA_VERSION}")
 
-    def started(self, number: int, architecture: Architecture, seed: int, cost: Cost) -> None:
+    def started(
+        self, number: int, architecture: Architecture, seed: int, cost: Cost, purpose: Purpose = "search"
+    ) -> None:
         """Record that a trial starts."""
-        self._append("started", number, _Started(architecture=architecture, seed=seed, cost=cost))
+        self._append("started", number, _Started(architecture=architecture, seed=seed, cost=cost, purpose=purpose))
 
     def reported(self, number: int, epoch: int, accuracy: float) -> None:
         """Record an intermediate accuracy."""
@@ -115,7 +118,11 @@ class Journal:
                     self._history.append(number)
                 start = from_plain(_Started, payload, where)
                 self._trials[number] = Trial(
-                    number=number, architecture=start.architecture, seed=start.seed, cost=start.cost
+                    number=number,
+                    architecture=start.architecture,
+                    seed=start.seed,
+                    cost=start.cost,
+                    purpose=start.purpose,
                 )
             elif number not in self._trials:
                 raise RunError(f"{where}: trial {number} has '{kind}' before 'started'")

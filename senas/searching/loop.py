@@ -1,19 +1,22 @@
 """The loop of a search: a strategy brought back to where the journal stands, then asked until the limits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
+from senas.architecture import Architecture
 from senas.costs.budget import cost_of
 from senas.errors import SearchFailedError
 from senas.searching.bridge import Limits, StrategySearcher
 from senas.searching.driver import run_tune
 from senas.searching.engine import PATIENCE, ProposalEngine
+from senas.searching.extras import Extras
 from senas.searching.journal import Journal
 from senas.searching.pareto import hypervolume, pareto_front
 from senas.searching.run import Run
-from senas.searching.trial import Trial
+from senas.searching.trial import Purpose, Trial
 from senas.strategies.nni_space import NNISpace
+from senas.strategies.proposing import ProposingStrategy
 from senas.strategies.table import make_strategy
 from senas.training.evaluator import Evaluate
 
@@ -23,10 +26,11 @@ class SearchProgress:
     """Where a search stands.
 
     Attributes:
-        ended: trials ended, however they did.
+        purpose: of the trials that are running now: the search itself, its baseline, or replicates.
+        ended: trials of that purpose ended, however they did.
         failed: how many of them failed.
         running: trials under way.
-        trials: how many there will be.
+        trials: how many of that purpose there will be.
         best_accuracy: of the front, `None` before the first result.
         hypervolume: of the front, in [0, 1].
         front: how many trials are on it.
@@ -34,6 +38,7 @@ class SearchProgress:
         note: why the search ended before its trials were all there, once it has.
     """
 
+    purpose: Purpose
     ended: int
     failed: int
     running: int
@@ -63,10 +68,24 @@ def drive(run: Run, evaluate: Evaluate, address: str | None, on_progress: Callab
     options, profile = run.record.options, run.profile()
     cost = partial(cost_of, profile=profile, confidence=options.confidence)
     engine = ProposalEngine(feasible=lambda arch: options.budget.keeps(cost(arch)))
+    space, problem = run.record.space, run.problem()
     strategy = make_strategy(
-        options.strategy, run.problem(), seed=options.seed, trials=options.trials, concurrency=options.concurrency
+        options.strategy, problem, seed=options.seed, trials=options.trials, concurrency=options.concurrency
     )
-    engine.start(strategy, NNISpace(run.record.space))
+    extras = Extras(
+        space,
+        problem,
+        objective=options.objective,
+        seed=options.seed,
+        baseline=options.baseline,
+        replicates=options.replicates,
+    )
+
+    def on_replicate(arch: Architecture, accuracy: float) -> None:
+        if isinstance(strategy, ProposingStrategy):
+            strategy.observe(space.indices_of(arch), accuracy)
+
+    engine.start(strategy, NNISpace(space))
     journal = run.open_journal()
     searcher = StrategySearcher(
         engine=engine,
@@ -74,14 +93,16 @@ def drive(run: Run, evaluate: Evaluate, address: str | None, on_progress: Callab
         cost_of=cost,
         limits=Limits(trials=run.record.trials, concurrency=options.concurrency, seconds=options.time_budget_seconds),
         seed=options.seed,
-        on_change=lambda: on_progress(_progress(run, journal)),
+        extras=extras.next,
+        on_replicate=on_replicate,
+        on_change=lambda: on_progress(_progress(run, journal, extras)),
     )
     try:
         searcher.replay()
-        on_progress(_progress(run, journal))
-        if sum(trial.status != "running" for trial in journal.trials()) < run.record.trials:
+        on_progress(_progress(run, journal, extras))
+        if not searcher.complete:
             run_tune(searcher, evaluate, options, address)
-            on_progress(replace(_progress(run, journal), note=_END_NOTES.get(searcher.end_reason, "")))
+            on_progress(_progress(run, journal, extras, note=_END_NOTES.get(searcher.end_reason, "")))
     finally:
         engine.close()
         journal.close()
@@ -96,17 +117,20 @@ def drive(run: Run, evaluate: Evaluate, address: str | None, on_progress: Callab
         raise SearchFailedError(f"{run.folder}: {said}")
 
 
-def _progress(run: Run, journal: Journal) -> SearchProgress:
+def _progress(run: Run, journal: Journal, extras: Extras, note: str = "") -> SearchProgress:
     every, history = journal.trials(), journal.history()
-    ended = [trial for trial in every if trial.status != "running"]
+    purpose: Purpose = every[-1].purpose if every and not note else "search"  # a note is about the search
+    ended = [trial for trial in every if trial.status != "running" and trial.purpose == purpose]
     front = pareto_front(every, run.objective)
     return SearchProgress(
+        purpose=purpose,
         ended=len(ended),
         failed=sum(trial.status == "failed" for trial in ended),
-        running=len(every) - len(ended),
-        trials=run.record.trials,
+        running=sum(trial.status == "running" for trial in every),
+        trials=run.record.trials if purpose == "search" else extras.total(purpose, every),
         best_accuracy=front[0].accuracy if front else None,
         hypervolume=hypervolume(every, run.objective, run.record.reference_cost),
         front=len(front),
         last=next((trial for trial in reversed(history) if trial.status != "running"), None),
+        note=note,
     )

@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from senas.costs.budget import Objective
-from senas.searching.trial import Trial
+from senas.searching.trial import Trial, averaged
 
 
 def pareto_front(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
-    """The non-dominated finished trials, best accuracy first; of equals the one that started first.
+    """The non-dominated architectures, best accuracy first; of equals the one that started first.
 
     Args:
-        trials: in any state; only finished ones count.
+        trials: in any state; only finished ones count, those of the same architecture by their mean (`averaged`).
         objective: the cost that is minimised.
     """
-    finished = [trial for trial in trials if trial.status == "finished"]
+    finished = averaged(trials)
     if not finished:
         return []
     keep = moocore.is_nondominated(_points(finished, objective), keep_weakly=False)
@@ -29,11 +29,11 @@ def hypervolume(trials: Sequence[Trial], objective: Objective, reference_cost: f
     """Share of the rectangle from (accuracy 0, reference cost) to (accuracy 1, cost 0) that the front dominates.
 
     Args:
-        trials: in any state; only finished ones count.
+        trials: in any state; only finished ones count, those of the same architecture by their mean.
         objective: the cost that is minimised.
         reference_cost: the cost that counts as worst: the budget, or the largest of the space.
     """
-    finished = [trial for trial in trials if trial.status == "finished"]
+    finished = averaged(trials)
     if not finished:
         return 0.0
     accuracy = np.array([_accuracy(trial) for trial in finished])

@@ -1,6 +1,7 @@
 """A run: one search in a folder, with everything needed to resume, inspect and retrain."""
 
 import fcntl
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from senas.errors import OptionError, RunError, one_of
 from senas.latency.calibration import CONFIDENCE
 from senas.latency.profile import LatencyProfile
 from senas.parsing import read_json, to_plain, write_json
-from senas.searching.believed import Believed, Findings, believed
+from senas.searching.findings import Believed, Findings, findings_of
 from senas.searching.journal import Journal
 from senas.searching.known import problem_of
 from senas.searching.pareto import hypervolume, knee, pareto_front
@@ -38,20 +39,22 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """The arguments of a search that shape its course.
+    """The arguments of a search that shape its course; a resumption may ask for a baseline and for replicates.
 
     Attributes:
         strategy: a key of `STRATEGIES`.
         objective: the cost of the front.
         budget: hard upper bounds.
         confidence: of the upper bound of a latency, which is what its budget holds.
-        trials: how many in all.
+        trials: how many the strategy may ask for, as first given.
         seed: of everything random.
         concurrency: trials at a time.
         cpus_per_trial: CPU cores, and threads, of one trial.
         gpus_per_trial: GPUs of one trial; a fraction shares one.
         early_stopping: whether ASHA (Li et al. 2020) stops the worse trials early.
-        time_budget_seconds: no trial starts later than this.
+        time_budget_seconds: the strategy starts no trial later than this.
+        baseline: whether the templates and random search of the same size are trained afterwards, for comparison.
+        replicates: how many more trainings of architectures whose place on the front is not certain.
     """
 
     strategy: str
@@ -65,10 +68,13 @@ class SearchOptions:
     early_stopping: bool = False
     time_budget_seconds: float | None = None
     confidence: float = CONFIDENCE
+    baseline: bool = False
+    replicates: int = 0
 
     def __post_init__(self) -> None:
         limits = {
             "trials": (self.trials, 1, 10**9),
+            "replicates": (self.replicates, 0, 10**9),
             "seed": (self.seed, 0, 2**32 - 1),
             "concurrency": (self.concurrency, 1, 10_000),
             "cpus_per_trial": (self.cpus_per_trial, 1e-3, 10_000),
@@ -93,8 +99,8 @@ class RunRecord:
         space: the whole space, so that the run does not depend on its file.
         space_digest: the identity of the space.
         profile_digest: the identity of `profile.json`, `None` where there is no profile.
-        options: the arguments, as first given.
-        trials: how many in all, `options.trials` until a resumption asks for more.
+        options: the arguments.
+        trials: how many the strategy may ask for, `options.trials` until a resumption asks for more.
         reference_cost: the cost that counts as worst in the hypervolume.
         training: `None` where the caller brought an `evaluate` of their own.
     """
@@ -228,7 +234,7 @@ class Run:
 
         One training is one noisy look, and the best of many noisy looks is too good to be true.
         """
-        return believed(self.record.space, self.problem(), self.trials(), seed=self.record.options.seed)
+        return findings_of(self.record.space, self.problem(), self.trials(), seed=self.record.options.seed)
 
     def pick(self, which: str) -> Trial:
         """A trial by name.
@@ -253,17 +259,37 @@ class Run:
             )
         return found[0]
 
-    def extend(self, trials: int) -> None:
-        """Ask for another number of trials in all, from now on.
+    def extend(self, *, trials: int | None = None, replicates: int | None = None, baseline: bool | None = None) -> None:
+        """Ask for other numbers of trials and replicates, or for a baseline, from now on.
+
+        Args:
+            trials: of the strategy in all; `None` leaves it as it is.
+            replicates: in all, likewise.
+            baseline: likewise.
 
         Raises:
             RunError: fewer than have ended.
         """
-        ended = sum(trial.status != "running" for trial in self.trials())
-        if trials < max(1, ended):
-            raise RunError(f"{self.folder}: trials: found {trials}, allowed: at least the {ended} that have ended")
-        self.record = replace(self.record, trials=trials)
-        write_json(self.folder / RUN_FILE, self.record)
+        ended = Counter(trial.purpose for trial in self.trials() if trial.status != "running")
+        for name, asked, least in (
+            ("trials", trials, max(1, ended["search"])),
+            ("replicates", replicates, ended["replicate"]),
+        ):
+            if asked is not None and asked < least:
+                raise RunError(f"{self.folder}: {name}: found {asked}, allowed: at least the {least} that have ended")
+        options = self.record.options
+        extended = replace(
+            self.record,
+            trials=self.record.trials if trials is None else trials,
+            options=replace(
+                options,
+                replicates=options.replicates if replicates is None else replicates,
+                baseline=options.baseline if baseline is None else baseline,
+            ),
+        )
+        if extended != self.record:
+            write_json(self.folder / RUN_FILE, extended)
+            self.record = extended
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -307,6 +333,7 @@ def front_row(trial: Trial, belief: Believed | None = None) -> dict[str, object]
         "digest": trial.digest,
         "number": trial.number,
         "accuracy": trial.accuracy,
+        "trainings": trial.trainings,
         **to_plain(trial.cost),
         "measured_ms": trial.measured_ms,
         "drift": trial.drift,

@@ -40,6 +40,8 @@ def search(
     cpus_per_trial: float = 1,
     gpus_per_trial: float = 0,
     early_stopping: bool = False,
+    baseline: bool = False,
+    replicates: int = 0,
     address: str | None = None,
     on_progress: Callable[[SearchProgress], None] = lambda _: None,
 ) -> Run:
@@ -58,13 +60,17 @@ def search(
         max_flops: likewise, in multiply-adds.
         max_params: likewise, in parameters.
         strategy: a key of `senas.strategies.table.STRATEGIES`.
-        trials: how many architectures to train; failed trials count.
-        time_budget_seconds: no trial starts later than this.
+        trials: how many architectures the strategy may have trained; failed trials count.
+        time_budget_seconds: the strategy starts no trial later than this.
         seed: of everything random.
         concurrency: trials at a time; by default as many as fit the machine.
         cpus_per_trial: CPU cores, and threads, of one trial.
         gpus_per_trial: GPUs of one trial; a fraction shares one.
         early_stopping: let ASHA stop the worse trials early.
+        baseline: afterwards, train what the search is held against: the plain and the all-SE version of the template,
+            as far as they keep the budgets, and random search of the same size.
+        replicates: at last, so many more trainings, each with a new seed, of the architecture whose place on the front
+            is least certain then.
         address: `HOST:PORT` of the head of a running Ray cluster to join, or `auto`; a local one is started otherwise.
         on_progress: called after every start and end of a trial.
 
@@ -92,6 +98,8 @@ def search(
         gpus_per_trial=gpus_per_trial,
         early_stopping=early_stopping,
         time_budget_seconds=time_budget_seconds,
+        baseline=baseline,
+        replicates=replicates,
     )
     from_plain(SearchOptions, to_plain(options), "search")  # what is written must be readable again
     _check_address(address)
@@ -119,6 +127,8 @@ def resume(
     *,
     evaluate: Evaluate | None = None,
     trials: int | None = None,
+    baseline: bool | None = None,
+    replicates: int | None = None,
     address: str | None = None,
     on_progress: Callable[[SearchProgress], None] = lambda _: None,
 ) -> Run:
@@ -130,7 +140,9 @@ def resume(
     Args:
         folder: of the run.
         evaluate: needed where the run was started with an `evaluate` of one's own.
-        trials: how many in all; as many as were asked for by default.
+        trials: of the strategy in all; as many as were asked for by default.
+        baseline: as for `search`; by default as it was asked for.
+        replicates: in all; likewise.
         address: of a running Ray cluster to join.
         on_progress: called after every start and end of a trial.
 
@@ -149,8 +161,7 @@ def resume(
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
         evaluate = TrainingEvaluator(data=training.data, recipe=training.recipe, device=training.device)
     with run.claimed():
-        if trials is not None:
-            run.extend(trials)
+        run.extend(trials=trials, baseline=baseline, replicates=replicates)
         drive(run, evaluate, address, on_progress)
     return run
 

@@ -12,6 +12,8 @@ from senas.strategies.surrogate import Prior, Surrogate, unwarped, warped
 
 _DRAWS = 512
 _NOISE = Prior(0.03, 2.0)  # wider than a search needs: here the noise is what matters
+_LEVELS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # of the noise: standard deviations of its prior from the median
+_FITTED = 300  # results that hyper-parameters are fitted to; all count in the end
 LEAST = 5  # results, below which a surrogate knows nothing
 
 
@@ -45,7 +47,10 @@ class Belief:
 
 
 class Posterior:
-    """A surrogate fitted to every training of a run.
+    """What the trainings of a run tell of any architecture: surrogates under several levels of noise, averaged over.
+
+    A few trainings of different architectures hardly tell noise from what makes the architectures differ, and the level
+    that is most probable is then far too sure of itself. So each level counts by how probable it makes the results.
 
     Args:
         problem: what is known before training.
@@ -57,8 +62,22 @@ class Posterior:
     def __init__(self, problem: Problem, rows: Rows, accuracies: NDArray[np.float64], background: Rows):
         self._problem, self._seen = problem, accuracies
         self._encoding = Encoding(problem, background)
-        self._surrogate = Surrogate(self._encoding.choice_of_column, noise=_NOISE)
-        self._surrogate.fit(self._encoding(rows), warped(accuracies), iterations=100)
+        every = self._encoding(rows), warped(accuracies)
+        picked = np.random.default_rng(0).permutation(len(rows))[:_FITTED]
+        some = self._encoding(rows[picked]), every[1][picked]
+        self._surrogates: list[Surrogate] = []
+        for away in _LEVELS:
+            surrogate = Surrogate(self._encoding.choice_of_column, noise=_NOISE.at(away))
+            if self._surrogates:
+                surrogate.start_from(self._surrogates[-1])
+            surrogate.fit(*some, iterations=60)
+            self._surrogates.append(surrogate)
+        evidence = np.array([surrogate.log_posterior for surrogate in self._surrogates]) - 0.5 * np.square(_LEVELS)
+        weights = np.exp(evidence - evidence.max())
+        self._counts = np.diff(np.round(_DRAWS * np.cumsum([0.0, *weights / weights.sum()]))).astype(int)  # of draws
+        for surrogate, count in zip(self._surrogates, self._counts, strict=True):
+            if count and len(picked) < len(rows):
+                surrogate.condition(*every)
 
     def believe(self, rows: Rows, *, seed: int) -> Belief:
         """What is to be believed of architectures together, trained or not.
@@ -67,9 +86,20 @@ class Posterior:
             rows: (N, L) distinct ones.
             seed: of the draws.
         """
-        mean, covariance = self._surrogate.joint(self._encoding(rows))
-        values, vectors = np.linalg.eigh(covariance)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        normal = np.random.default_rng(seed).standard_normal((_DRAWS, len(mean)))
-        draws = np.clip(unwarped(mean + normal @ root.T, self._seen), 0.0, 1.0)
+        features, rng = self._encoding(rows), np.random.default_rng(seed)
+        drawn = [
+            _drawn(*surrogate.joint(features), count, rng)
+            for surrogate, count in zip(self._surrogates, self._counts, strict=True)
+            if count
+        ]
+        draws = np.clip(unwarped(np.concatenate(drawn), self._seen), 0.0, 1.0)
         return Belief(draws=draws, cost=self._problem.costs(rows)[:, 0])
+
+
+def _drawn(
+    mean: NDArray[np.float64], covariance: NDArray[np.float64], count: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draws from a normal distribution, (count, N); its covariance may be singular."""
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return mean + rng.standard_normal((count, len(mean))) @ root.T

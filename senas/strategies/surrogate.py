@@ -15,6 +15,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 _JITTER = 1e-6
+_REACH = 4.0  # standard deviations of their priors that hyper-parameters may be away from their medians
 _dpotrf, _dpotri = get_lapack_funcs(("potrf", "potri"), dtype=np.float64)  # Cholesky, and the inverse from it
 
 
@@ -23,6 +24,10 @@ class Prior(NamedTuple):
 
     median: float
     spread: float
+
+    def at(self, away: float) -> float:
+        """The value so many standard deviations from the median."""
+        return self.median * float(np.exp(away * self.spread))
 
 
 # Amplitudes and the noise are variances of a standardised accuracy, lengths are of features scaled to about 1.
@@ -69,10 +74,10 @@ class Surrogate:
 
     Args:
         choice_of_column: which choice each column of `Features.one_hot` belongs to, (D,).
-        noise: prior of the variance of one training, as a share of that of all accuracies.
+        noise: variance of one training, as a share of that of all accuracies; `None` for one that is fitted.
     """
 
-    def __init__(self, choice_of_column: NDArray[np.integer], *, noise: Prior | None = None):
+    def __init__(self, choice_of_column: NDArray[np.integer], *, noise: float | None = None):
         self._choice = choice_of_column
         choices = int(choice_of_column.max()) + 1
         self._at: dict[str, slice] = {}
@@ -82,9 +87,15 @@ class Surrogate:
         repeats = [where.stop - where.start for where in self._at.values()]
         self._centre = np.repeat([np.log(prior.median) for prior in _PRIORS.values()], repeats)
         self._spread = np.repeat([prior.spread for prior in _PRIORS.values()], repeats)
+        self._reach = _REACH * self._spread
         if noise is not None:
-            self._centre[self._at["noise"]], self._spread[self._at["noise"]] = np.log(noise.median), noise.spread
+            self._centre[self._at["noise"]], self._reach[self._at["noise"]] = np.log(noise), 0.0
         self.hyper: Vector = self._centre.copy()  # logarithms
+        self.log_posterior = -np.inf  # of the hyper-parameters as last fitted, up to a constant
+
+    def start_from(self, other: "Surrogate") -> None:
+        """Take another surrogate's hyper-parameters, as far as the priors allow, for the next fit to start from."""
+        self.hyper = np.clip(other.hyper, self._centre - self._reach, self._centre + self._reach)
 
     def fit(self, features: Features, target: Vector, *, iterations: int) -> None:
         """Move the hyper-parameters towards the most probable ones, from where they stand, then condition on the data.
@@ -101,10 +112,10 @@ class Surrogate:
             args=(features, self._standard(target)),
             jac=True,
             method="L-BFGS-B",
-            bounds=list(zip(self._centre - 4 * self._spread, self._centre + 4 * self._spread, strict=True)),
+            bounds=list(zip(self._centre - self._reach, self._centre + self._reach, strict=True)),
             options={"maxiter": iterations},
         )
-        self.hyper = found.x
+        self.hyper, self.log_posterior = found.x, -float(found.fun)
         self.condition(features, target)
 
     def condition(self, features: Features, target: Vector) -> None:
