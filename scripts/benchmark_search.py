@@ -140,6 +140,7 @@ class TableSpace:
             costs=lambda rows: self.table.cost[self.table.rows(rows)][:, None],
             feasible=lambda rows: self.table.rows(rows) >= 0,
             worst_cost=float(self.table.cost.max()),
+            listed=self.table.indices,
         )
 
 

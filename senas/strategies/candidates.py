@@ -11,6 +11,8 @@ _CHUNK, _CHUNKS = 4096, 64  # how long uniform rejection is tried
 
 def every_row(problem: Problem) -> Rows | None:
     """Every feasible architecture, each once, in a fixed order; `None` for a space too large to be listed."""
+    if problem.listed is not None:
+        return problem.listed if len(problem.listed) <= SMALL else None
     counts = problem.counts
     if np.prod(counts.astype(float)) > 16 * SMALL:
         return None
@@ -25,6 +27,8 @@ def random_rows(problem: Problem, count: int, rng: np.random.Generator) -> Rows:
     Where a budget is so tight that uniform samples miss it, they come from random walks that start at rows made cheap
     one choice at a time; these are not uniform.
     """
+    if problem.listed is not None:
+        return problem.listed[rng.integers(len(problem.listed), size=count)]
     found: list[Rows] = []
     left = count
     for chunk in range(_CHUNKS):

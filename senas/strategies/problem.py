@@ -23,6 +23,7 @@ class Problem:
         feasible: rows to whether they keep the budgets, (N, L) to (N,).
         worst_cost: the reference point of the minimised cost: its budget, or the largest of the space.
         canonical: rows to rows with -1 wherever a choice does not matter.
+        listed: every feasible row, (N, L), where there is such a list and nothing beside it.
     """
 
     labels: tuple[str, ...]
@@ -31,6 +32,7 @@ class Problem:
     feasible: Callable[[Rows], NDArray[np.bool_]]
     worst_cost: float
     canonical: Callable[[Rows], Rows] = lambda rows: rows
+    listed: Rows | None = None
 
     @property
     def counts(self) -> NDArray[np.int64]:
