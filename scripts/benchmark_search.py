@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from search_peers import PEERS
 
 MARKS, GOALS = (20, 50, 100, 200, 300, 1000), (0.90, 0.95, 0.98)
+QUARTILES = (0.5, 0.25, 0.75)
 Look = Callable[[int], float]
 
 
@@ -202,8 +203,8 @@ def measure(table: Table, name: str, search: Callable[..., Iterator[int]], evalu
     return Result(
         table=table.name,
         strategy=name,
-        at={mark: _quartiles(stacked[:, mark - 1]) for mark in MARKS if mark <= evaluations},
-        to={goal: _quartiles([_first(curve, goal) for curve in stacked]) for goal in GOALS},
+        at={mark: np.quantile(stacked[:, mark - 1], QUARTILES).tolist() for mark in MARKS if mark <= evaluations},
+        to={goal: _counts([_first(curve, goal) for curve in stacked]) for goal in GOALS},
         seconds=spent / seeds / evaluations,
         curves=stacked.round(5).tolist(),
     )
@@ -220,9 +221,9 @@ def _first(curve: NDArray[np.float64], goal: float) -> float:
     return float(reached[0]) + 1 if len(reached) else np.inf
 
 
-def _quartiles(values: Any) -> list[Any]:
-    """Median, lower and upper quartile; never interpolated, so that infinity stays itself."""
-    found = np.quantile(values, [0.5, 0.25, 0.75], method="higher")
+def _counts(values: list[float]) -> list[float | None]:
+    """Median and quartiles; never interpolated but the next higher, so that infinity, `None`, stays itself."""
+    found = np.quantile(values, QUARTILES, method="higher")
     return [float(value) if np.isfinite(value) else None for value in found]
 
 

@@ -16,6 +16,7 @@ from senas.errors import SearchFailedError, SenasError
 from senas.references import reference
 from senas.searching.bridge import Limits, StrategySearcher
 from senas.searching.engine import ProposalEngine
+from senas.searching.fidelity import promised_accuracy
 from senas.searching.journal import Journal
 from senas.searching.known import problem_of
 from senas.searching.pareto import hypervolume, knee, pareto_front
@@ -123,7 +124,7 @@ class TestEveryStrategy:
 def session(space, strategy, concurrency, path, *, until) -> list[Trial]:
     """Drive the searcher as Ray Tune does, without Ray, until so many trials ended; then stop as a killed process.
 
-    The trial that has run longest ends first; every fifth fails.
+    The trial that has run longest ends first; every fifth fails, and as many are stopped early.
     """
     journal = Journal(path, create=not path.exists())
     engine = ProposalEngine(lambda _: True, patience=3000)
@@ -146,8 +147,9 @@ def session(space, strategy, concurrency, path, *, until) -> list[Trial]:
                 continue
             trial_id, config = live.popleft()
             accuracy = accuracy_of(Architecture.from_json(config["architecture"]))
-            failed = int(1000 * accuracy) % 5 == 0
-            searcher.on_trial_complete(trial_id, {"failure": "a reason"} if failed else {"final": accuracy})
+            searcher.on_trial_result(trial_id, {"epoch": 1, "accuracy": accuracy / 2})
+            ends = ({"failure": "a reason"}, {"epoch": 2, "accuracy": accuracy / 2}, *[{"final": accuracy}] * 3)
+            searcher.on_trial_complete(trial_id, ends[round(1000 * accuracy) % 5])
             if sum(t.status != "running" for t in journal.trials()) == until:
                 break
         return [replace(trial, seconds=None) for trial in journal.trials()]
@@ -244,6 +246,20 @@ def test_the_knee_is_where_the_front_bends():
     front = [trial(1, 0.95, 100), trial(2, 0.94, 20), trial(3, 0.5, 10)]
     assert knee(front, "flops").number == 2
     assert knee(front[:1], "flops").number == 1
+
+
+def test_an_unfinished_training_counts_by_what_it_promises():
+    # After epoch 2 the errors of two finished trials shrank from 0.4 to 0.1 and from 0.5 to 0.25: to 0.375, the median.
+    finished = [
+        replace(trial(1, 0.9, 1), epochs=((1, 0.2), (2, 0.6), (3, 0.9))),
+        replace(trial(2, 0.75, 1), epochs=((1, 0.2), (2, 0.5), (3, 0.75))),
+    ]
+    stopped = replace(trial(3, 0.2, 1, "stopped"), epochs=((1, 0.1), (2, 0.2)))
+    assert promised_accuracy(stopped, finished) == pytest.approx(1 - 0.8 * 0.375)
+    assert promised_accuracy(stopped, []) == 0.2  # nothing to go by
+    assert promised_accuracy(replace(stopped, epochs=((9, 0.2),)), finished) == 0.2
+    assert promised_accuracy(finished[0], finished[1:]) == 0.9
+    assert promised_accuracy(trial(4, None, 1, "failed"), finished) is None
 
 
 def test_trial_seeds_depend_on_search_and_architecture():

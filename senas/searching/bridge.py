@@ -15,6 +15,7 @@ from senas.architecture import Architecture
 from senas.costs.budget import Cost
 from senas.errors import RunError
 from senas.searching.engine import ProposalEngine
+from senas.searching.fidelity import promised_accuracy
 from senas.searching.journal import Journal
 from senas.searching.trial import Purpose, Task, Trial, trial_seed
 
@@ -43,7 +44,6 @@ class _Live:
     """A trial that Ray is running."""
 
     number: int
-    architecture: Architecture
     purpose: Purpose
     started: float
     accuracy: float | None = None
@@ -93,6 +93,7 @@ class StrategySearcher(Searcher):
         self._on_change = on_change
         self._live: dict[str, _Live] = {}
         self._again: deque[Trial] = deque()
+        self._finished: list[Trial] = []
         self._next_number = 1
         self._ended = 0
         self._succeeded = 0
@@ -116,7 +117,7 @@ class StrategySearcher(Searcher):
                 running[trial.number] = trial
             else:
                 del running[trial.number]
-                self._tell(trial.purpose, trial.architecture, trial.accuracy)
+                self._tell(trial)
             self._next_number = max(self._next_number, trial.number + 1)
         self._again.extend(running.values())
 
@@ -147,7 +148,7 @@ class StrategySearcher(Searcher):
         number, todo = task
         arch, purpose = todo.architecture, todo.purpose
         self._journal.started(number, arch, todo.seed, self._cost_of(arch), purpose)
-        self._live[trial_id] = _Live(number=number, architecture=arch, purpose=purpose, started=time.monotonic())
+        self._live[trial_id] = _Live(number=number, purpose=purpose, started=time.monotonic())
         self._on_change()
         return {"architecture": arch.to_json(), "seed": todo.seed}
 
@@ -166,21 +167,19 @@ class StrategySearcher(Searcher):
         seconds = time.monotonic() - live.started
         if result and "final" in result:
             self._journal.finished(live.number, result["final"], seconds)
-            self._end(trial_id, result["final"])
         elif result and "failure" in result:
             self._journal.failed(live.number, result["failure"], seconds)
-            self._end(trial_id, None)
         else:
             self.on_trial_result(trial_id, result or {})  # the report that early stopping acted on comes only here
             self._journal.stopped(live.number, live.accuracy, seconds)
-            self._end(trial_id, live.accuracy)
+        self._end(trial_id)
 
     def on_worker_error(self, trial_id: str, reason: str) -> None:
         """Journal a trial whose worker was lost or could not start."""
         if trial_id in self._live:
             live = self._live[trial_id]
             self._journal.failed(live.number, reason, time.monotonic() - live.started)
-            self._end(trial_id, None)
+            self._end(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the journal has it."""
@@ -240,19 +239,21 @@ class StrategySearcher(Searcher):
             return "time"
         return "failures" if self._ended >= HOPELESS and not self._succeeded else ""
 
-    def _end(self, trial_id: str, accuracy: float | None) -> None:
-        live = self._live.pop(trial_id)
-        self._tell(live.purpose, live.architecture, accuracy)
+    def _end(self, trial_id: str) -> None:
+        number = self._live.pop(trial_id).number
+        self._tell(next(trial for trial in reversed(self._journal.trials()) if trial.number == number))
         self._on_change()
 
-    def _tell(self, purpose: Purpose, arch: Architecture, accuracy: float | None) -> None:
+    def _tell(self, trial: Trial) -> None:
         """Let the strategy know how a trial has ended; the baseline it is held against is none of its business."""
-        if purpose == "search":
+        if trial.purpose == "search":
             self._ended += 1
-            self._succeeded += accuracy is not None
-            self._engine.tell(arch.digest, accuracy)
-        elif purpose == "replicate" and accuracy is not None:
-            self._on_replicate(arch, accuracy)
+            self._succeeded += trial.accuracy is not None
+            self._engine.tell(trial.digest, promised_accuracy(trial, self._finished))
+        elif trial.purpose == "replicate" and trial.status == "finished" and trial.accuracy is not None:
+            self._on_replicate(trial.architecture, trial.accuracy)
+        if trial.status == "finished":
+            self._finished.append(trial)
 
 
 class WorkerErrors(Callback):
