@@ -16,7 +16,7 @@ from senas.strategies.candidates import key, random_rows
 from senas.strategies.problem import Problem
 
 _BACKGROUND = 2_000  # feasible rows that stand for the space
-_UNTRAINED = 500  # of them, among which random search is imagined
+_IMAGINED = 200  # architectures of imagined random searches, or those of a single one where it has more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,10 @@ def findings_of(space: SearchSpace, problem: Problem, trials: Sequence[Trial], *
     if random_was_trained:
         by_random = _claim(problem, belief, np.array([key(row) in random for row in trained]))
     else:
-        by_random = _imagined(problem, posterior, background[:_UNTRAINED], size, seed)
+        known = {key(row) for row in trained}
+        untrained = np.array([row for row in np.unique(background, axis=0) if key(row) not in known])
+        shuffled = np.random.default_rng([seed, 3]).permutation(untrained)
+        by_random = _imagined(problem, posterior, shuffled, size, seed)
     return Findings(
         of={
             trial.digest: Believed(accuracy=float(accuracy), deviation=float(deviation), on_front=float(on_front))
@@ -124,12 +127,13 @@ def _claim(problem: Problem, belief: Belief, among: np.ndarray) -> float:
     return dominated(belief.accuracy[among], belief.cost[among], problem.worst_cost)
 
 
-def _imagined(problem: Problem, posterior: Posterior, background: np.ndarray, size: int, seed: int) -> float:
-    """The hypervolume that so many random architectures may be expected to have: each draw picks others."""
-    belief = posterior.believe(np.unique(background, axis=0), seed=seed)
-    rng, worst = np.random.default_rng([seed, 3]), problem.worst_cost
-    picks = [rng.permutation(len(belief.cost))[:size] for _ in belief.draws]
-    reached = [dominated(draw[pick], belief.cost[pick], worst) for draw, pick in zip(belief.draws, picks, strict=True)]
+def _imagined(problem: Problem, posterior: Posterior, untrained: np.ndarray, size: int, seed: int) -> float:
+    """The hypervolume that so many random architectures could be expected to claim, were they trained."""
+    reached = []
+    for start in range(0, max(size, _IMAGINED), size):
+        rows = untrained[start : start + size]
+        cost = problem.costs(rows)[:, 0]
+        reached += [dominated(drawn, cost, problem.worst_cost) for drawn in posterior.imagine(rows, seed=seed)]
     return float(np.mean(reached))
 
 

@@ -1,5 +1,6 @@
 """What is to be believed of architectures that were trained: a single training is a noisy look."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import moocore
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from senas.strategies.encoding import Encoding
 from senas.strategies.problem import Problem, Rows
-from senas.strategies.surrogate import Prior, Surrogate, unwarped, warped
+from senas.strategies.surrogate import Prior, Surrogate, one_thread, unwarped, warped
 
 _DRAWS = 512
 _NOISE = Prior(0.03, 2.0)  # wider than a search needs: here the noise is what matters
@@ -59,6 +60,7 @@ class Posterior:
         background: (B, L) feasible rows that stand for the space.
     """
 
+    @one_thread
     def __init__(self, problem: Problem, rows: Rows, accuracies: NDArray[np.float64], background: Rows):
         self._problem, self._seen = problem, accuracies
         self._encoding = Encoding(problem, background)
@@ -75,10 +77,11 @@ class Posterior:
         evidence = np.array([surrogate.log_posterior for surrogate in self._surrogates]) - 0.5 * np.square(_LEVELS)
         weights = np.exp(evidence - evidence.max())
         self._counts = np.diff(np.round(_DRAWS * np.cumsum([0.0, *weights / weights.sum()]))).astype(int)  # of draws
-        for surrogate, count in zip(self._surrogates, self._counts, strict=True):
-            if count and len(picked) < len(rows):
+        if len(picked) < len(rows):
+            for surrogate, _ in self._levels():
                 surrogate.condition(*every)
 
+    @one_thread
     def believe(self, rows: Rows, *, seed: int) -> Belief:
         """What is to be believed of architectures together, trained or not.
 
@@ -87,13 +90,35 @@ class Posterior:
             seed: of the draws.
         """
         features, rng = self._encoding(rows), np.random.default_rng(seed)
-        drawn = [
-            _drawn(*surrogate.joint(features), count, rng)
-            for surrogate, count in zip(self._surrogates, self._counts, strict=True)
-            if count
-        ]
-        draws = np.clip(unwarped(np.concatenate(drawn), self._seen), 0.0, 1.0)
-        return Belief(draws=draws, cost=self._problem.costs(rows)[:, 0])
+        drawn = [_drawn(*surrogate.joint(features), count, rng) for surrogate, count in self._levels()]
+        return Belief(draws=self._accuracies(drawn), cost=self._problem.costs(rows)[:, 0])
+
+    @one_thread
+    def imagine(self, rows: Rows, *, seed: int) -> NDArray[np.float64]:
+        """Expected accuracies that architectures may come to have once each of them is trained, (D, N).
+
+        That is what such trainings would entitle one to claim, so that it can be compared with what is claimed of
+        others: their accuracies are drawn, seen through the noise of one training, and believed as far as that allows.
+
+        Args:
+            rows: (N, L) distinct ones, not trained.
+            seed: of the draws.
+        """
+        features, rng, drawn = self._encoding(rows), np.random.default_rng(seed), []
+        for surrogate, count in self._levels():
+            mean, covariance = surrogate.joint(features)
+            noise = surrogate.noise_deviation
+            seen = _drawn(mean, covariance, count, rng) + noise * rng.standard_normal((count, len(mean)))
+            gain = np.linalg.solve(covariance + noise**2 * np.eye(len(mean)), covariance)  # (N, N)
+            drawn.append(mean + (seen - mean) @ gain)
+        return self._accuracies(drawn)
+
+    def _levels(self) -> Iterator[tuple[Surrogate, int]]:
+        """The surrogates that count, and how many draws each is good for."""
+        yield from ((s, count) for s, count in zip(self._surrogates, self._counts.tolist(), strict=True) if count)
+
+    def _accuracies(self, drawn: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.clip(unwarped(np.concatenate(drawn), self._seen), 0.0, 1.0)
 
 
 def _drawn(

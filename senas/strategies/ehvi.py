@@ -12,7 +12,7 @@ from senas.strategies.candidates import crossed, every_row, key, mutated, new_ro
 from senas.strategies.encoding import Encoding
 from senas.strategies.problem import Problem, Rows
 from senas.strategies.proposing import ProposingStrategy
-from senas.strategies.surrogate import Surrogate, concatenated, warped
+from senas.strategies.surrogate import Surrogate, concatenated, one_thread, warped
 
 _BACKGROUND = 2_000  # feasible rows that stand for the space
 _OFFSPRING = 500  # of each kind, mutated and crossed, in a round
@@ -48,6 +48,7 @@ class ExpectedHypervolumeImprovement(ProposingStrategy):
         self._fitted_with = 0
         self._hyper: list[float] | None = None
 
+    @one_thread
     def propose(self) -> NDArray[np.integer] | None:
         """The row that promises most."""
         space = self._space = self._space or _KnownSpace(self.problem, self._background)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, get_lapack_funcs, solve_triangular
 from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
 
 from senas.strategies.encoding import Features
 
@@ -16,6 +17,9 @@ Matrix = NDArray[np.float64]
 
 _JITTER = 1e-6
 _REACH = 4.0  # standard deviations of their priors that hyper-parameters may be away from their medians
+one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")
+"""Decorates what computes with surrogates: their matrices are small and the other cores are training networks, and
+the last digits of a result, on which a proposal may turn, must not depend on how many cores there are."""
 _dpotrf, _dpotri = get_lapack_funcs(("potrf", "potri"), dtype=np.float64)  # Cholesky, and the inverse from it
 
 
