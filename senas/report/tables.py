@@ -62,7 +62,7 @@ def findings_caption(findings: Findings | None, objective: Objective) -> list[st
         return []
     reaches = "reaches" if findings.random_was_trained else "would be expected to reach"
     lines = [
-        f"hypervolume as believed: {findings.hypervolume:.4f}; random search of the same size {reaches} "
+        f"hypervolume by the expected accuracies: {findings.hypervolume:.4f}; random search of the same size {reaches} "
         f"{findings.by_random:.4f}"
     ]
     for template in findings.templates:

@@ -20,7 +20,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from senas.errors import OptionError
 from senas.searching.bridge import StrategySearcher, WorkerErrors
-from senas.searching.run import SearchOptions
+from senas.searching.record import SearchOptions
 from senas.searching.worker import MAX_EPOCH, run_trial
 from senas.training.evaluator import Evaluate
 

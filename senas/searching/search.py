@@ -14,7 +14,8 @@ from senas.latency.sitting import SITTING_SECONDS, Sitting, drift_of, sit_with
 from senas.parsing import from_plain, to_plain
 from senas.searching.driver import run_alone
 from senas.searching.loop import SearchProgress, drive
-from senas.searching.run import Run, SearchOptions, Training
+from senas.searching.record import SearchOptions, Training
+from senas.searching.run import Run
 from senas.searching.trial import Trial
 from senas.spaces.space import SearchSpace
 from senas.strategies.table import DEFAULT_STRATEGY, check_strategy
