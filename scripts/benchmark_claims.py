@@ -14,10 +14,11 @@ from pathlib import Path
 
 import moocore
 import numpy as np
-from benchmark_search import Table, TableSpace, look_of, ours
+from benchmark_search import Table, TableSpace, load_tables, look_of, ours
 from numpy.typing import NDArray
 
-from senas.strategies.belief import Posterior
+from senas.strategies.belief import LEAST, Posterior
+from senas.strategies.table import STRATEGIES
 
 _BACKGROUND = 2_000  # rows that stand for the table
 
@@ -60,11 +61,13 @@ def main() -> None:
     """Audit every strategy on every table."""
     parser = argparse.ArgumentParser(description="How honest the front of a search is, on tables.")
     parser.add_argument("tables", nargs="+", type=Path, metavar="TABLE.npz")
-    parser.add_argument("--strategy", action="append", help="ehvi and random by default")
+    parser.add_argument("--strategy", action="append", choices=STRATEGIES, help="ehvi and random by default")
     parser.add_argument("--evaluations", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=20)
     arguments = parser.parse_args()
-    for table in map(Table, arguments.tables):
+    if arguments.evaluations < LEAST or arguments.seeds < 1:
+        parser.error(f"--evaluations and --seeds: allowed: at least {LEAST} and 1")
+    for table in load_tables(parser, arguments.tables):
         for strategy in arguments.strategy or ("ehvi", "random"):
             audits = [audit(table, strategy, arguments.evaluations, seed) for seed in range(arguments.seeds)]
             print(f"{table.name}  {strategy}, {arguments.evaluations} evaluations, {arguments.seeds} seeds")

@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -43,6 +44,9 @@ class Table:
 
     Args:
         path: of the npz file.
+
+    Raises:
+        ValueError: it holds no table; the message is one line.
     """
 
     def __init__(self, path: Path):
@@ -53,6 +57,10 @@ class Table:
             self.accuracy = arrays["accuracy"].astype(float)
             self.cost = arrays["cost"].astype(float)
             self.unit = str(arrays["cost_unit"])
+        shapes = {name: getattr(self, name).shape for name in ("choices", "observed", "accuracy", "cost")}
+        rows = len(self.choices)
+        if [shape[:1] for shape in shapes.values()] != [(rows,)] * 4 or [*map(len, shapes.values())] != [2, 2, 1, 1]:
+            raise ValueError(f"found shapes {shapes}, expected (N, L), (N, S), (N,) and (N,)")
         self.options = [np.unique(column).tolist() for column in self.choices.T]
         self._row_of = {tuple(row): number for number, row in enumerate(self.choices.tolist())}
 
@@ -143,6 +151,17 @@ class TableSpace:
             worst_cost=float(self.table.cost.max()),
             listed=self.table.indices,
         )
+
+
+def load_tables(parser: argparse.ArgumentParser, paths: list[Path]) -> list[Table]:
+    """The tables, or a line on what is wrong with one and an exit with status 2."""
+    tables = []
+    for path in paths:
+        try:
+            tables.append(Table(path))
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            parser.error(f"{path}: not a table: {error}")
+    return tables
 
 
 def ours(table: Table, look: Look, evaluations: int, seed: int, *, strategy: str, batch: int) -> Iterator[int]:
@@ -273,8 +292,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every curve")
     parser.add_argument("--plot", type=Path, help="draw the curves")
     arguments = parser.parse_args()
+    if min(arguments.evaluations, arguments.seeds, arguments.batch) < 1:
+        parser.error("--evaluations, --seeds and --batch: allowed: at least 1")
     results = []
-    for table in map(Table, arguments.tables):
+    for table in load_tables(parser, arguments.tables):
         for name in arguments.strategy or STRATEGIES:
             search = PEERS.get(name) or partial(ours, strategy=name, batch=arguments.batch)
             results.append(measure(table, name, search, arguments.evaluations, arguments.seeds))

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from senas.errors import SenasError
 from senas.searching.run import Run
 from senas.searching.trial import Trial
 from senas.training.data import Split
@@ -57,7 +58,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64, help="of the mini-batch")
     parser.add_argument("--most", type=int, default=100, help="how many architectures")
     arguments = parser.parse_args()
-    run = Run(arguments.run)
+    try:
+        run = Run(arguments.run)
+    except SenasError as error:
+        parser.error(str(error))
     if run.record.training is None:
         parser.error(f"{run.folder}: was searched with an evaluate function of its own, so there is no data set")
     first = {trial.digest: trial for trial in reversed(run.trials()) if trial.status == "finished"}

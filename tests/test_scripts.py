@@ -1,12 +1,16 @@
 """The benchmarks run, check what they claim to check, and refuse wrong arguments."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import TINY_SPACE
+
+import senas
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -56,6 +60,59 @@ def test_a_profile_made_by_one_script_is_held_against_measurements_by_another(tm
     assert 0 <= found["coverage"] <= 1 >= found["coverage_drift_removed"] >= 0
 
 
+@pytest.fixture
+def table(tmp_path) -> str:
+    """Of 4 ^ 4 networks whose accuracy rises with every choice, and their cost with the square of it."""
+    choices = np.indices((4, 4, 4, 4)).reshape(4, -1).T
+    accuracy = 70 + 2.0 * choices.sum(axis=1)
+    observed = accuracy[:, None] + np.random.default_rng(0).normal(0, 0.5, (len(choices), 2))
+    path = tmp_path / "table.npz"
+    np.savez(path, choices=choices, observed=observed, accuracy=accuracy, cost=(choices**2).sum(axis=1), cost_unit="ms")
+    return str(path)
+
+
+def test_strategies_are_compared_on_a_table(table, tmp_path):
+    options = ("--strategy", "ehvi", "--strategy", "random", "--evaluations", "25", "--seeds", "2")
+    done = run(
+        "benchmark_search.py", table, *options, "--json", str(tmp_path / "r.json"), "--plot", str(tmp_path / "r.png")
+    )
+    assert done.returncode == 0, done.stderr
+    ehvi, random = json.loads((tmp_path / "r.json").read_text())
+    assert (ehvi["table"], ehvi["strategy"], random["strategy"]) == ("table", "ehvi", "random")
+    for result in (ehvi, random):
+        curves = np.array(result["curves"])
+        assert curves.shape == (2, 25)
+        assert (np.diff(curves) >= 0).all() and 0 < curves[:, -1].min() <= curves.max() <= 1
+        assert result["at"]["20"][0] == pytest.approx(np.median(curves[:, 19]), abs=1e-5)
+    assert ehvi["at"]["20"][0] > random["at"]["20"][0]
+    assert (tmp_path / "r.png").stat().st_size > 5_000
+
+
+def test_claims_are_audited_on_a_table(table):
+    done = run("benchmark_claims.py", table, "--strategy", "random", "--evaluations", "20", "--seeds", "2")
+    assert done.returncode == 0, done.stderr
+    found = dict(re.findall(r"^  (.+?) +(\d\.\d{3}) \+-", done.stdout, re.MULTILINE))
+    assert 0.9 < float(found["claim by expected accuracies"]) < 1.1
+    assert 0 < float(found["and is believed"]) <= 1
+
+
+def test_signals_are_held_against_the_accuracies_of_a_run(tmp_path, ray_local):
+    space = tmp_path / "tiny.toml"
+    space.write_text(TINY_SPACE)
+    evaluate = senas.TrainingEvaluator(data="digits", recipe=senas.Recipe(epochs=2))
+    folder = tmp_path / "run"
+    senas.search(
+        senas.load_space(space), evaluate=evaluate, objective="flops", strategy="random", trials=10, out=folder
+    )
+    done = run("check_proxies.py", str(folder), "--images", "16")
+    assert done.returncode == 0, done.stderr
+    names = ("FLOPs", "parameters", "synflow", "naswot", "gradient norm", "epoch 1 of 2")
+    rows = {name: re.search(rf"^{name} +(-?\d\.\d\d) +(-?\d\.\d\d) ", done.stdout, re.MULTILINE) for name in names}
+    assert all(row and abs(float(row[1])) <= 1 >= abs(float(row[2])) for row in rows.values())
+    done = run("check_proxies.py", str(folder), "--most", "5")
+    assert done.returncode == 2 and "found 5 finished architectures, allowed: at least 10" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
@@ -74,6 +131,11 @@ def test_a_profile_made_by_one_script_is_held_against_measurements_by_another(tm
         ("benchmark_overhead.py", ("--trials", "3"), "allowed: more than 10"),
         ("benchmark_overhead.py", ("--strategy", "randon"), "did you mean 'random'?"),
         ("benchmark_overhead.py", ("--space", "nope"), "search space: found 'nope'"),
+        ("benchmark_search.py", ("none.npz",), "none.npz: not a table: [Errno 2] No such file"),
+        ("benchmark_search.py", (__file__,), "test_scripts.py: not a table: "),
+        ("benchmark_search.py", ("none.npz", "--strategy", "randon"), "invalid choice: 'randon'"),
+        ("benchmark_claims.py", ("none.npz", "--evaluations", "1"), "--evaluations and --seeds: allowed: at least 5"),
+        ("check_proxies.py", ("nowhere",), "nowhere: not a run folder"),
     ],
 )
 def test_wrong_arguments_are_refused_with_status_2(script, arguments, message):
