@@ -88,7 +88,7 @@ def search(
         str, Option(help="ehvi, pareto-evolution, regularized-evolution, tpe, random or grid.")
     ] = "ehvi",
     trials: Annotated[int, Option(help="Architectures to train.")] = 24,
-    time_budget: Annotated[str | None, Option(help="No trial starts later after the first: 90s, 30m, 2h.")] = None,
+    time_budget: Annotated[str | None, Option(help="The strategy starts no trial later: 90s, 30m, 2h.")] = None,
     epochs: EpochsOption = 10,
     concurrency: Annotated[int | None, Option(help="Trials at a time; as many as fit by default.")] = None,
     cpus_per_trial: Annotated[float, Option(help="CPU cores, and threads, of a trial.")] = 1,

@@ -242,7 +242,7 @@ class TestBelief:
         whole = every_row(problem)
         assert whole is not None
         claims, looks = [], []
-        for seed in range(5):
+        for seed in range(30):
             rng = np.random.default_rng(seed)
             rows = whole[rng.permutation(len(whole))[:120]]
             seen = accuracy_of(rows) + 0.03 * rng.standard_normal(len(rows))

@@ -34,19 +34,21 @@ class Prior(NamedTuple):
         return self.median * float(np.exp(away * self.spread))
 
 
-# Amplitudes and the noise are variances of a standardised accuracy, lengths are of features scaled to about 1.
+# Amplitudes and the noise are variances of a standardised accuracy, lengths are of features scaled to about 1. The
+# cost, and how often each option occurs, act smoothly over the whole space: their lengths are long, and with the large
+# amplitude of the shares a slope or a curvature of about 1 is what is expected of them.
 _PRIORS = {
     "noise": Prior(0.01, 1.0),
     "trend": Prior(0.5, 1.0),
-    "trend_length": Prior(0.4, 0.6),
+    "trend_length": Prior(1.2, 0.6),
     "main": Prior(0.5, 1.0),
     "main_weight": Prior(1.0, 0.4),  # of each choice
     "joint": Prior(0.3, 1.0),
     "joint_decay": Prior(2.0, 1.0),
     "joint_weight": Prior(1.0, 0.4),  # of each choice
     "joint_length": Prior(0.5, 0.6),
-    "shares": Prior(0.5, 1.0),
-    "shares_length": Prior(0.7, 0.7),
+    "shares": Prior(9.0, 1.0),
+    "shares_length": Prior(2.1, 0.7),
     "effects": Prior(0.5, 1.0),
     "effects_length": Prior(1.0, 0.7),
 }
