@@ -14,7 +14,6 @@ from senas.strategies.surrogate import Prior, Surrogate, one_thread, unwarped, w
 _DRAWS = 512
 _NOISE = Prior(0.03, 2.0)  # wider than a search needs: here the noise is what matters
 _LEVELS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # of the noise: standard deviations of its prior from the median
-_FITTED = 300  # results that hyper-parameters are fitted to; all count in the end
 LEAST = 5  # results, below which a surrogate knows nothing
 
 
@@ -64,22 +63,17 @@ class Posterior:
     def __init__(self, problem: Problem, rows: Rows, accuracies: NDArray[np.float64], background: Rows):
         self._problem, self._seen = problem, accuracies
         self._encoding = Encoding(problem, background)
-        every = self._encoding(rows), warped(accuracies)
-        picked = np.random.default_rng(0).permutation(len(rows))[:_FITTED]
-        some = self._encoding(rows[picked]), every[1][picked]
+        features, target = self._encoding(rows), warped(accuracies)
         self._surrogates: list[Surrogate] = []
         for away in _LEVELS:
             surrogate = Surrogate(self._encoding.choice_of_column, noise=_NOISE.at(away))
             if self._surrogates:
                 surrogate.start_from(self._surrogates[-1])
-            surrogate.fit(*some, iterations=60)
+            surrogate.fit(features, target, iterations=60)
             self._surrogates.append(surrogate)
         evidence = np.array([surrogate.log_posterior for surrogate in self._surrogates]) - 0.5 * np.square(_LEVELS)
         weights = np.exp(evidence - evidence.max())
         self._counts = np.diff(np.round(_DRAWS * np.cumsum([0.0, *weights / weights.sum()]))).astype(int)  # of draws
-        if len(picked) < len(rows):
-            for surrogate, _ in self._levels():
-                surrogate.condition(*every)
 
     @one_thread
     def believe(self, rows: Rows, *, seed: int) -> Belief:

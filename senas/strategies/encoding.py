@@ -29,6 +29,15 @@ class Features:
     def __len__(self) -> int:
         return len(self.cost)
 
+    def take(self, numbers: NDArray[np.integer]) -> "Features":
+        """Some of the architectures, (M,) numbers."""
+        return Features(
+            one_hot=self.one_hot[numbers],
+            shares=self.shares[numbers],
+            effects=self.effects[numbers],
+            cost=self.cost[numbers],
+        )
+
 
 class Encoding:
     """Turns the rows of a problem into features.

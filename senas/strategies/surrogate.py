@@ -16,6 +16,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 _JITTER = 1e-6
+_FITTED = 400  # results at most that hyper-parameters are fitted to
 _REACH = 4.0  # standard deviations of their priors that hyper-parameters may be away from their medians
 one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")
 """Decorates what computes with surrogates: their matrices are small and the other cores are training networks, and
@@ -106,16 +107,19 @@ class Surrogate:
     def fit(self, features: Features, target: Vector, *, iterations: int) -> None:
         """Move the hyper-parameters towards the most probable ones, from where they stand, then condition on the data.
 
+        Of very many results only some, evenly spread over them, decide on the hyper-parameters.
+
         Args:
             features: (N,) of what was evaluated.
             target: (N,) what was seen.
             iterations: of L-BFGS-B at most.
         """
         self._standardise(target)
+        some = np.linspace(0, len(target) - 1, min(len(target), _FITTED)).round().astype(int)
         found = minimize(
             self._loss,
             self.hyper,
-            args=(features, self._standard(target)),
+            args=(features.take(some), self._standard(target)[some]),
             jac=True,
             method="L-BFGS-B",
             bounds=list(zip(self._centre - self._reach, self._centre + self._reach, strict=True)),
