@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 from senas.errors import SenasError
 from senas.searching.run import Run
-from senas.searching.trial import Trial
+from senas.searching.trial import Trial, averaged
 from senas.training.data import Split
 from senas.training.proxies import PROXIES, proxy_score
 from senas.training.sources import load_data
@@ -64,8 +64,7 @@ def main() -> None:
         parser.error(str(error))
     if run.record.training is None:
         parser.error(f"{run.folder}: was searched with an evaluate function of its own, so there is no data set")
-    first = {trial.digest: trial for trial in reversed(run.trials()) if trial.status == "finished"}
-    trials = list(first.values())[: arguments.most]
+    trials = averaged(run.trials())[: arguments.most]
     if len(trials) < 10:
         parser.error(f"{run.folder}: found {len(trials)} finished architectures, allowed: at least 10")
     train = load_data(run.record.training.data, run.record.space.input).with_validation().train

@@ -377,8 +377,11 @@ def _interrupted(folder: Path) -> None:
     if (folder / RUN_FILE).exists():
         run = Run(folder)
         ended = Counter(trial.purpose for trial in run.trials() if trial.status != "running")
-        beside = "".join(f", and {ended[purpose]} of the {purpose}" for purpose in ended if purpose != "search")
-        said = f"interrupted; {ended['search']} of {run.record.trials} trials{beside} have ended and are kept"
+        counts = [f"{ended['search']} of {run.record.trials} trials"]
+        counts += [f"{ended['baseline']} of the baseline"] if ended["baseline"] else []
+        counts += [f"{ended['replicate']} replicates"] if ended["replicate"] else []
+        counted = ", ".join(counts)
+        said = f"interrupted; {counted} have ended and are kept"
         progress_console().print(said)
         next_command("senas", "resume", str(folder))
     else:

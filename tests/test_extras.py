@@ -25,6 +25,7 @@ from senas.searching.run import Run
 from senas.searching.trial import Purpose, Status, Trial, averaged, trial_seed
 from senas.spaces.file import load_space, shipped_spaces
 from senas.spaces.templates import templates
+from senas.strategies.candidates import every_row
 from senas.strategies.nni_space import NNISpace
 from senas.strategies.table import make_strategy
 
@@ -110,8 +111,15 @@ class TestBaseline:
         assert (random_search(known, 20, seed=3) == long[:20]).all()
         assert not (random_search(known, 20, seed=4) == long[:20]).all()
 
-    def test_a_small_space_is_drawn_whole(self, tiny):
-        assert len(random_search(problem(tiny), 10_000, seed=0)) == tiny.size == 720
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_small_space_is_drawn_whole(self, tiny, seed):
+        assert len(random_search(problem(tiny), 10_000, seed=seed)) == tiny.size == 720
+
+    def test_a_large_space_is_drawn_from(self):
+        known = problem(load_space("se-resnet-digits"))
+        long = random_search(known, 600, seed=1)
+        assert len(np.unique(long, axis=0)) == 600
+        assert (random_search(known, 20, seed=1) == long[:20]).all()
 
     def test_templates_beyond_the_budget_are_left_out(self, tiny):
         plain, with_se = templates(tiny).values()
@@ -153,6 +161,20 @@ class TestExtras:
         assert [(t.number, t.digest, t.seed, t.accuracy) for t in again] == [
             (t.number, t.digest, t.seed, t.accuracy) for t in whole
         ]
+
+    def test_what_was_abandoned_does_not_keep_extras_from_going_on(self, tiny, tmp_path):
+        session(tiny, tmp_path / "j.sqlite", concurrency=3, until=7)  # killed while the last trials were running
+        session(tiny, tmp_path / "j.sqlite", concurrency=3, trials=7, until=9)  # and again in the baseline
+        trials = session(tiny, tmp_path / "j.sqlite", concurrency=3, trials=7)
+        assert {trial.purpose for trial in trials if trial.status == "running"} <= {"search"}
+        assert sum(trial.purpose == "replicate" for trial in trials) == 6
+
+    def test_the_totals_are_what_is_trained(self, tiny, tmp_path):
+        extras = Extras(tiny, problem(tiny), objective="params", seed=0, baseline=True, replicates=6)
+        for trials in (session(tiny, tmp_path / "j.sqlite"), session(tiny, tmp_path / "j.sqlite", trials=300)):
+            baseline = sum(trial.purpose == "baseline" for trial in trials)
+            assert extras.total("baseline", trials) == baseline
+            assert extras.total("replicate", trials) == 6
 
     def test_a_longer_search_has_a_longer_baseline(self, tiny, tmp_path):
         short = session(tiny, tmp_path / "j.sqlite")
@@ -221,6 +243,42 @@ class TestFindings:
         assert better is not None
         assert better.by_random > better.hypervolume
 
+    def test_a_baseline_of_which_some_failed_is_a_baseline(self, tiny, tmp_path):
+        *others, last = session(tiny, tmp_path / "j.sqlite", replicates=0)
+        failed = replace(last, status="failed", accuracy=None, failure="a reason")
+        findings = findings_of(tiny, problem(tiny), [*others, failed], seed=0)
+        assert findings is not None and findings.random_was_trained
+
+    @pytest.mark.parametrize("feasible", [720, 40])
+    def test_random_search_is_imagined_about_as_good_as_it_is(self, tiny, feasible):
+        whole = every_row(problem(tiny))
+        assert whole is not None
+        known = problem(tiny, params=float(np.sort(problem(tiny).costs(whole)[:, 0])[feasible - 1]))
+        archs = [tiny.architecture(tiny.sample_at(np.maximum(row, 0))) for row in random_search(known, 20, seed=5)]
+        trials = [
+            Trial(number=number, architecture=arch, seed=500, cost=cost_of(arch, None), status="finished",
+                  accuracy=noisy(arch, 500))
+            for number, arch in enumerate(archs, start=1)
+        ]  # fmt: skip
+        findings = findings_of(tiny, known, trials, seed=0)
+        assert findings is not None and not findings.random_was_trained
+        assert findings.by_random == pytest.approx(findings.hypervolume, rel=0.1)
+
+    def test_intervals_hold_what_is_expected_even_among_ties(self, tiny):
+        archs = [tiny.random(np.random.default_rng(seed)) for seed in range(24)]
+        trials = [
+            Trial(number=number, architecture=arch, seed=0, cost=cost_of(arch, None), status="finished",
+                  accuracy=0.6 if number % 5 == 0 else 0.97)
+            for number, arch in enumerate(archs, start=1)
+        ]  # fmt: skip
+        findings = findings_of(tiny, problem(tiny), trials, seed=0)
+        assert findings is not None
+        for template in findings.templates:
+            assert 0 <= template.interval[0] <= template.expected <= template.interval[1] <= 1
+        for trial in trials:
+            assert trial.accuracy is not None
+            assert abs(findings.of[trial.digest].accuracy - trial.accuracy) < 0.2
+
     def test_replicates_bring_beliefs_nearer_to_the_truth(self, tiny, tmp_path):
         def error(replicates: int) -> float:
             trials = session(tiny, tmp_path / f"{replicates}.sqlite", baseline=False, replicates=replicates)
@@ -230,6 +288,24 @@ class TestFindings:
             return float(np.mean([abs(told.accuracy - true[digest]) for digest, told in findings.of.items()]))
 
         assert error(80) < 0.75 * error(0)
+
+
+def in_epochs(arch: Architecture, seed: int, report) -> float:
+    for epoch in range(1, 9):
+        report(epoch, noisy(arch, seed) * epoch / 8)
+    return noisy(arch, seed)
+
+
+def test_early_stopping_spares_the_baseline_and_replicates(tiny, tmp_path, ray_local):
+    run = senas.search(
+        tiny, evaluate=in_epochs, objective="params", trials=12, concurrency=2, strategy="random", early_stopping=True,
+        baseline=True, replicates=3, out=tmp_path / "run",
+    )  # fmt: skip
+    trials = run.trials()
+    assert any(trial.status == "stopped" for trial in trials if trial.purpose == "search")
+    assert {trial.status for trial in trials if trial.purpose != "search"} == {"finished"}
+    findings = run.findings()
+    assert findings is not None and findings.random_was_trained
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -184,6 +185,13 @@ def test_a_run_says_why_it_ended_early(search):
     assert 0 < len(run.trials()) < 500
     assert notes[-1] == "ended by the time budget"
     assert not any(notes[:-1])
+
+
+def test_a_space_of_one_architecture_is_refused(tiny, tmp_path):
+    stages = tuple(replace(s, depths=s.depths[:1], widths=s.widths[:1], se=s.se[:1]) for s in tiny.stages)
+    with pytest.raises(SenasError, match="space tiny: found a single architecture, expected at least two"):
+        senas.search(replace(tiny, stages=stages), evaluate=by_digest, objective="params", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_folder_is_never_overwritten(search):

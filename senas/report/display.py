@@ -86,10 +86,10 @@ class Display:
     def _show(self, name: str, done: float, total: float, text: str, line: str) -> None:
         if self._console.is_terminal:
             if name not in self._tasks:
-                for task in self._tasks.values():
-                    self._bar.update(task, visible=False)
                 self._tasks[name] = self._bar.add_task(name, total=total, done="")
-            self._bar.update(self._tasks[name], completed=done, done=text)
+            for task in self._tasks.values():
+                self._bar.update(task, visible=task == self._tasks[name])
+            self._bar.update(self._tasks[name], completed=done, total=total, done=text)
         elif line != self._last_text and (done >= total or time.monotonic() - self._last_line >= _PLAIN_SECONDS):
             self._last_line, self._last_text = time.monotonic(), line
             self._print(line)

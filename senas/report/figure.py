@@ -81,12 +81,17 @@ def front_figure(run: Run, findings: Findings | None) -> FrontFigure:
     label = f"budget (on the {100 * options.confidence:g} % bound)" if objective == "latency" else "budget"
     stopped = [trial for trial in trials if trial.status == "stopped" and trial.accuracy is not None]
     finished = averaged(trials)
+    templates = findings.templates if findings else ()
+    drawn = {template.architecture.digest for template in templates} - {
+        trial.digest for trial in finished if trial.number in front
+    }
+    dots = [trial for trial in finished if trial.purpose != "baseline" or trial.digest not in drawn]
     return FrontFigure(
         title=f"{run.record.space.name}: {len(finished)} architectures trained, {len(front)} on the front",
         axis=axis,
         points=(
-            *(_point(trial, scale, trial.number in front, objective) for trial in (*stopped, *finished)),
-            *(_template_point(template, scale, objective) for template in (findings.templates if findings else ())),
+            *(_point(trial, scale, trial.number in front, objective) for trial in (*stopped, *dots)),
+            *(_template_point(template, scale, objective) for template in templates),
         ),
         budget=None if bound is None else (bound / scale, f"{label} {show_cost(bound, objective)}"),
     )

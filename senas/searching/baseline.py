@@ -1,18 +1,20 @@
 """What a search is held against: the templates of its space, and random search of the same size."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from senas.architecture import Architecture
 from senas.spaces.space import SearchSpace
 from senas.spaces.templates import templates
-from senas.strategies.candidates import key, random_rows
+from senas.strategies.candidates import every_row, key, random_rows
 from senas.strategies.problem import Problem, Rows
 
 _CHUNK = 256  # random rows are drawn so many at a time, so that a longer baseline begins with a shorter one
 
 
 def random_search(problem: Problem, count: int, *, seed: int) -> Rows:
-    """What random search would train: distinct feasible rows, (N, L), fewer than `count` where there are fewer.
+    """What random search would train: distinct feasible rows, (N, L), fewer than `count` where no more are found.
 
     Args:
         problem: what is known before training.
@@ -20,6 +22,9 @@ def random_search(problem: Problem, count: int, *, seed: int) -> Rows:
         seed: of the search that it is compared with.
     """
     rng = np.random.default_rng([seed, 2])
+    listed = every_row(problem)
+    if listed is not None:
+        return rng.permutation(listed)[:count]
     found: dict[bytes, np.ndarray] = {}
     before = -1
     while before < len(found) < count:
@@ -41,4 +46,9 @@ def baseline_of(space: SearchSpace, problem: Problem, count: int, *, seed: int) 
     rows = [space.indices_of(arch) for arch in templates(space).values()]
     feasible = [row for row in rows if problem.feasible(row[None])[0]]
     random = random_search(problem, count, seed=seed)
-    return [space.architecture(space.sample_at(np.maximum(row, 0))) for row in (*feasible, *random)]
+    return [*dict.fromkeys(architectures(space, [*feasible, *random]))]
+
+
+def architectures(space: SearchSpace, rows: Iterable[np.ndarray]) -> list[Architecture]:
+    """The architectures of rows of option numbers, -1 where a choice does not matter."""
+    return [space.architecture(space.sample_at(np.maximum(row, 0))) for row in rows]

@@ -65,8 +65,8 @@ class StrategySearcher(Searcher):
         on_change: called after every start and end of a trial.
 
     Attributes:
-        end_reason: why no more trials start: `trials` are all there, `time` is up, the `strategy` has no more to
-            propose, is `exhausted` (what it proposes is infeasible or known), or nothing but `failures` came.
+        end_reason: why the strategy starts no more trials: `trials` are all there, `time` is up, the `strategy` has no
+            more to propose, is `exhausted` (what it proposes is infeasible or known), or nothing but `failures` came.
         interrupted: set from outside, makes the next `suggest` raise `KeyboardInterrupt`.
     """
 
@@ -150,7 +150,7 @@ class StrategySearcher(Searcher):
         self._journal.started(number, arch, todo.seed, self._cost_of(arch), purpose)
         self._live[trial_id] = _Live(number=number, purpose=purpose, started=time.monotonic())
         self._on_change()
-        return {"architecture": arch.to_json(), "seed": todo.seed}
+        return {"architecture": arch.to_json(), "seed": todo.seed, "purpose": purpose}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Journal an intermediate accuracy."""
@@ -199,7 +199,9 @@ class StrategySearcher(Searcher):
     def _next(self) -> tuple[int, Task] | None:
         """Number and content of the next trial; `None` for not now or, with an `end_reason`, for never."""
         self.end_reason = self.end_reason or self._limit_reached()
-        if self._again and not (self.end_reason and self._again[0].purpose == "search"):
+        if self.end_reason:  # what the strategy had running is not trained again then
+            self._again = deque(trial for trial in self._again if trial.purpose != "search")
+        if self._again:
             trial = self._again.popleft()
             return trial.number, Task(purpose=trial.purpose, architecture=trial.architecture, seed=trial.seed)
         task = None if self.end_reason else self._proposed()

@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import ray
 from ray import tune
 from ray.exceptions import RayTaskError
-from ray.tune.schedulers import ASHAScheduler
+from ray.tune.experiment import Trial as RayTrial
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from senas.errors import OptionError
 from senas.searching.bridge import StrategySearcher, WorkerErrors
@@ -40,7 +41,7 @@ _QUIET = {
 def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOptions, address: str | None) -> None:
     """Let Ray Tune ask the searcher until it has no more to propose."""
     # Rungs at epochs 2, 6, 18, ...: each lets the better third go on. It never ends a trial by itself.
-    asha = ASHAScheduler(
+    asha = _SearchScheduler(
         time_attr="epoch", metric="accuracy", mode="max", max_t=10 * MAX_EPOCH, grace_period=2, reduction_factor=3
     )
     scheduler = asha if options.early_stopping else None
@@ -73,6 +74,15 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
             del tuner
             gc.collect()
             raise KeyboardInterrupt
+
+
+class _SearchScheduler(ASHAScheduler):
+    """ASHA that leaves alone what no strategy has asked for: a baseline and replicates are trained in full."""
+
+    def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict) -> str:
+        if trial.config.get("purpose") != "search":
+            return TrialScheduler.CONTINUE
+        return super().on_trial_result(tune_controller, trial, result)
 
 
 def run_alone(work: Callable[[], T], address: str) -> T:

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from senas.architecture import Architecture
-from senas.searching.baseline import random_search
+from senas.searching.baseline import architectures, random_search
 from senas.searching.pareto import dominated
 from senas.searching.trial import Trial, averaged
 from senas.spaces.space import SearchSpace
 from senas.spaces.templates import TemplateName, templates
 from senas.strategies.belief import LEAST, Belief, Posterior
-from senas.strategies.candidates import key, random_rows
+from senas.strategies.candidates import random_rows
 from senas.strategies.problem import Problem
 
 _BACKGROUND = 2_000  # feasible rows that stand for the space
-_IMAGINED = 200  # architectures of imagined random searches, or those of a single one where it has more
+_IMAGINED = 200  # architectures of imagined random searches, at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +25,10 @@ class Believed:
 
     Attributes:
         accuracy: expected, in [0, 1]: what was seen, shrunk towards what architectures like it reached.
-        deviation: its standard deviation.
         on_front: the probability that it is on the front of all that were trained.
     """
 
     accuracy: float
-    deviation: float
     on_front: float
 
 
@@ -74,7 +72,9 @@ class Findings:
     templates: tuple[Template, ...]
 
 
-def findings_of(space: SearchSpace, problem: Problem, trials: Sequence[Trial], *, seed: int) -> Findings | None:
+def beliefs_of(
+    space: SearchSpace, problem: Problem, trials: Sequence[Trial], *, seed: int
+) -> tuple[Posterior, dict[str, Believed], Belief] | None:
     """What a surrogate makes of the finished trials; `None` where too few have finished.
 
     Args:
@@ -82,6 +82,10 @@ def findings_of(space: SearchSpace, problem: Problem, trials: Sequence[Trial], *
         problem: what was known before.
         trials: in any state; only finished ones count.
         seed: of the search.
+
+    Returns:
+        The posterior, what is believed of each finished architecture by its digest, and the same as one belief in the
+        order of `averaged`.
     """
     finished = {(trial.digest, trial.seed): trial for trial in trials if trial.status == "finished"}
     if len(finished) < LEAST:
@@ -89,49 +93,52 @@ def findings_of(space: SearchSpace, problem: Problem, trials: Sequence[Trial], *
     archs = averaged(trials)
     trained = np.array([space.indices_of(trial.architecture) for trial in archs])
     row_of = dict(zip((trial.digest for trial in archs), trained, strict=True))
-    background = random_rows(problem, _BACKGROUND, np.random.default_rng(seed))
     posterior = Posterior(
         problem,
         np.array([row_of[digest] for digest, _ in finished]),
         np.array([trial.accuracy for trial in finished.values()], dtype=np.float64),
-        np.concatenate([trained, background]),
+        np.concatenate([trained, random_rows(problem, _BACKGROUND, np.random.default_rng(seed))]),
     )
     belief = posterior.believe(trained, seed=seed)
+    told = zip(archs, belief.accuracy, belief.on_front, strict=True)
+    of = {t.digest: Believed(accuracy=float(accuracy), on_front=float(on)) for t, accuracy, on in told}
+    return posterior, of, belief
+
+
+def findings_of(space: SearchSpace, problem: Problem, trials: Sequence[Trial], *, seed: int) -> Findings | None:
+    """What to believe of a run; arguments and `None` as for `beliefs_of`."""
+    beliefs = beliefs_of(space, problem, trials, seed=seed)
+    if beliefs is None:
+        return None
+    posterior, of, belief = beliefs
+    digests = [*of]
     searched = {trial.digest for trial in trials if trial.purpose == "search"}
     size = sum(trial.purpose == "search" for trial in trials)
-    random = {key(row) for row in random_search(problem, size, seed=seed)}
-    random_was_trained = random <= {key(row) for row in trained}
+    random = {arch.digest for arch in architectures(space, random_search(problem, size, seed=seed))}
+    random_was_trained = random <= {trial.digest for trial in trials if trial.status != "running"}
     if random_was_trained:
-        by_random = _claim(problem, belief, np.array([key(row) in random for row in trained]))
+        by_random = _claim(problem, belief, [digest in random for digest in digests])
     else:
-        known = {key(row) for row in trained}
-        untrained = np.array([row for row in np.unique(background, axis=0) if key(row) not in known])
-        shuffled = np.random.default_rng([seed, 3]).permutation(untrained)
-        by_random = _imagined(problem, posterior, shuffled, size, seed)
+        by_random = _imagined(problem, posterior, size, seed)
     return Findings(
-        of={
-            trial.digest: Believed(accuracy=float(accuracy), deviation=float(deviation), on_front=float(on_front))
-            for trial, accuracy, deviation, on_front in zip(
-                archs, belief.accuracy, belief.deviation, belief.on_front, strict=True
-            )
-        },
-        hypervolume=_claim(problem, belief, np.array([trial.digest in searched for trial in archs])),
+        of=of,
+        hypervolume=_claim(problem, belief, [digest in searched for digest in digests]),
         by_random=by_random,
         random_was_trained=random_was_trained,
-        templates=_templates(space, posterior, {trial.digest: trial.accuracy for trial in archs}, seed),
+        templates=_templates(space, posterior, {trial.digest: trial.accuracy for trial in averaged(trials)}, seed),
     )
 
 
-def _claim(problem: Problem, belief: Belief, among: np.ndarray) -> float:
+def _claim(problem: Problem, belief: Belief, among: list[bool]) -> float:
     """The hypervolume of some of the architectures by their expected accuracies."""
     return dominated(belief.accuracy[among], belief.cost[among], problem.worst_cost)
 
 
-def _imagined(problem: Problem, posterior: Posterior, untrained: np.ndarray, size: int, seed: int) -> float:
+def _imagined(problem: Problem, posterior: Posterior, size: int, seed: int) -> float:
     """The hypervolume that so many random architectures could be expected to claim, were they trained."""
-    reached = []
-    for start in range(0, max(size, _IMAGINED), size):
-        rows = untrained[start : start + size]
+    reached: list[float] = []
+    for number in range(max(1, _IMAGINED // size)):
+        rows = random_search(problem, size, seed=seed + number)
         cost = problem.costs(rows)[:, 0]
         reached += [dominated(drawn, cost, problem.worst_cost) for drawn in posterior.imagine(rows, seed=seed)]
     return float(np.mean(reached))
@@ -145,6 +152,7 @@ def _templates(
         return ()
     belief = posterior.believe(np.array([space.indices_of(arch) for arch in named.values()]), seed=seed)
     low, high = np.quantile(belief.draws, [0.025, 0.975], axis=0)
+    low, high = np.minimum(low, belief.accuracy), np.maximum(high, belief.accuracy)  # draws may be very skewed
     return tuple(
         Template(
             name=name,

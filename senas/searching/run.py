@@ -180,12 +180,13 @@ class Run:
             RunError: fewer than have ended.
         """
         ended = Counter(trial.purpose for trial in self.trials() if trial.status != "running")
-        for name, asked, least in (
-            ("trials", trials, max(1, ended["search"])),
-            ("replicates", replicates, ended["replicate"]),
+        for name, asked, least, so_far in (
+            ("trials", trials, 1, ended["search"]),
+            ("replicates", replicates, 0, ended["replicate"]),
         ):
-            if asked is not None and asked < least:
-                raise RunError(f"{self.folder}: {name}: found {asked}, allowed: at least the {least} that have ended")
+            if asked is not None and asked < max(least, so_far):
+                allowed = f"the {so_far} that have ended" if so_far else str(least)
+                raise RunError(f"{self.folder}: {name}: found {asked}, allowed: at least {allowed}")
         options = self.record.options
         extended = replace(
             self.record,

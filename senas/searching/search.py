@@ -7,7 +7,7 @@ from pathlib import Path
 
 from senas.architecture import Architecture
 from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost
-from senas.errors import OptionError
+from senas.errors import OptionError, SpaceError
 from senas.latency.calibration import CONFIDENCE
 from senas.latency.profile import LatencyProfile
 from senas.latency.sitting import SITTING_SECONDS, Sitting, drift_of, sit_with
@@ -215,6 +215,8 @@ def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile |
     if profile is None and (options.budget.latency_ms is not None or options.objective == "latency"):
         raise OptionError("profile: found none, needed for a latency budget or objective (see senas profile)")
     check_strategy(options.strategy)
+    if not space.choices:
+        raise SpaceError(f"space {space.name}: found a single architecture, expected at least two to choose from")
     if profile is not None:
         profile.require(space, profile.device.kind, here=_is_here(profile, address))
     check_possible(space, options.budget, profile, options.confidence)

@@ -22,7 +22,7 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
     failure is data, not an exception, so that the worker stays in use.
 
     Args:
-        config: `architecture` (JSON) and `seed`.
+        config: `architecture` (JSON), `seed`, and `purpose`, which is the scheduler's business.
         evaluate: where Ray keeps the function that `senas.search` was given.
     """
 

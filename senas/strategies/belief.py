@@ -35,11 +35,6 @@ class Belief:
         return self.draws.mean(axis=0)
 
     @property
-    def deviation(self) -> NDArray[np.float64]:
-        """Standard deviation of each, (N,)."""
-        return self.draws.std(axis=0)
-
-    @property
     def on_front(self) -> NDArray[np.float64]:
         """The probability that each is on the front of the N, (N,)."""
         points = [np.column_stack([-draw, self.cost]) for draw in self.draws]  # both minimised
@@ -95,7 +90,7 @@ class Posterior:
         others: their accuracies are drawn, seen through the noise of one training, and believed as far as that allows.
 
         Args:
-            rows: (N, L) distinct ones, not trained.
+            rows: (N, L) distinct ones; those that are trained already are imagined to be trained once more.
             seed: of the draws.
         """
         features, rng, drawn = self._encoding(rows), np.random.default_rng(seed), []

@@ -11,7 +11,6 @@ from senas.strategies.proposing import ProposingStrategy
 _CROSSOVER = 0.9  # of all offspring; the others come from one parent
 _BROOD = 16  # offspring made at a time, of which the first new and feasible one is proposed
 _TRIES = 8
-_SURVIVING = 10  # one in so many survives
 
 
 class ParetoEvolution(ProposingStrategy):
@@ -23,7 +22,7 @@ class ParetoEvolution(ProposingStrategy):
     Args:
         problem: what is known before training.
         seed: of all random decisions.
-        population: how many architectures are random at first, and how many survive at least; later a tenth of all.
+        population: how many architectures are random at first, and how many survive.
     """
 
     def __init__(self, problem: Problem, *, seed: int, population: int = 30):
@@ -35,8 +34,7 @@ class ParetoEvolution(ProposingStrategy):
         if len(self.known) < self._population or len(self._rows) < 2:
             return self._random()
         points = np.column_stack([-self.accuracies, self.problem.costs(self.rows)[:, 0]])  # both minimised
-        surviving = max(self._population, len(points) // _SURVIVING)
-        parents = self.rows[ranked(points)[:surviving]]  # best first
+        parents = self.rows[ranked(points)[: self._population]]  # best first
         for _ in range(_TRIES):
             mothers, fathers = (parents[self._winners(len(parents))] for _ in range(2))
             crossing = self.rng.random((_BROOD, 1)) < _CROSSOVER

@@ -276,7 +276,7 @@ def unwarped(target: NDArray[np.float64], accuracy: Vector) -> NDArray[np.float6
 def _bend(accuracy: Vector) -> tuple[float, float]:
     """Where the compression begins, and its unit."""
     middle, upper = np.quantile(accuracy, [0.5, 0.9])
-    return float(middle), max(float(upper - middle), 1e-9)
+    return float(middle), max(float(upper - middle), 0.02 * float(accuracy.std()), 1e-9)  # there may be ties at the top
 
 
 def _agreement(one: Features, other: Features, weight: Vector) -> Matrix:
