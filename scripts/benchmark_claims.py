@@ -14,8 +14,9 @@ from pathlib import Path
 
 import moocore
 import numpy as np
-from benchmark_search import Table, TableSpace, load_tables, look_of, ours
+from benchmark_search import ours
 from numpy.typing import NDArray
+from search_table import Table, TableSpace, load_tables, look_of
 
 from senas.strategies.belief import LEAST, Posterior
 from senas.strategies.table import STRATEGIES

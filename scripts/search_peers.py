@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 if TYPE_CHECKING:
-    from benchmark_search import Look, Table
+    from search_table import Look, Table
 
 _IN_VAIN = 30  # proposals per evaluation, after which a peer that repeats itself has ended
 

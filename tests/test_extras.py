@@ -1,11 +1,11 @@
 """Trainings that no strategy asks for, the baseline and replicates, and what is found by them."""
 
-import itertools
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import without_ray
 
 import senas
 from senas.architecture import Architecture
@@ -14,11 +14,8 @@ from senas.errors import SenasError
 from senas.report.figure import front_figure
 from senas.report.tables import findings_caption, front_table
 from senas.searching.baseline import baseline_of, random_search
-from senas.searching.bridge import Limits, StrategySearcher
-from senas.searching.engine import ProposalEngine
 from senas.searching.extras import Extras
 from senas.searching.findings import findings_of
-from senas.searching.journal import Journal
 from senas.searching.known import problem_of
 from senas.searching.pareto import pareto_front
 from senas.searching.run import Run
@@ -26,7 +23,6 @@ from senas.searching.trial import Purpose, Status, Trial, averaged, trial_seed
 from senas.spaces.file import load_space, shipped_spaces
 from senas.spaces.templates import templates
 from senas.strategies.candidates import every_row
-from senas.strategies.nni_space import NNISpace
 from senas.strategies.table import make_strategy
 
 
@@ -42,39 +38,19 @@ def problem(space, **budget):
 
 
 def session(space, path, *, trials=8, baseline=True, replicates=6, concurrency=1, until=10**9) -> list[Trial]:
-    """Drive the searcher as Ray Tune does, without Ray; after so many ends stop as a killed process does."""
-    journal, known = Journal(path, create=not path.exists()), problem(space)
-    engine = ProposalEngine(lambda _: True)
-    engine.start(make_strategy("ehvi", known, seed=0, trials=8, concurrency=concurrency), NNISpace(space))
+    """A search by `ehvi` with a baseline and replicates."""
+    known = problem(space)
     extras = Extras(space, known, objective="params", seed=0, baseline=baseline, replicates=replicates)
-    searcher = StrategySearcher(
-        engine=engine,
-        journal=journal,
-        cost_of=lambda arch: cost_of(arch, None),
-        limits=Limits(trials=trials, concurrency=concurrency),
-        seed=0,
+    return without_ray.session(
+        space,
+        make_strategy("ehvi", known, seed=0, trials=8, concurrency=concurrency),
+        path,
+        lambda arch, seed: [{"final": noisy(arch, seed)}],
+        trials=trials,
+        concurrency=concurrency,
+        until=until,
         extras=extras.next,
     )
-    live: deque[tuple[str, dict]] = deque()
-    try:
-        searcher.replay()
-        for name in map(str, itertools.count()):
-            config = searcher.suggest(name)
-            if isinstance(config, dict):
-                live.append((name, config))
-                continue
-            if not live:
-                assert config == "FINISHED"
-                break
-            trial_id, config = live.popleft()
-            accuracy = noisy(Architecture.from_json(config["architecture"]), config["seed"])
-            searcher.on_trial_complete(trial_id, {"final": accuracy})
-            if sum(t.status != "running" for t in journal.trials()) == until:
-                break
-        return [replace(trial, seconds=None) for trial in journal.trials()]
-    finally:
-        engine.close()
-        journal.close()
 
 
 class TestTemplates:

@@ -1,13 +1,13 @@
 """The bridge without Ray: strategies against the engine, the journal, the front."""
 
-import itertools
 import sqlite3
 import threading
-from collections import deque
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import without_ray
 from conftest import formula_profile
 
 from senas.architecture import Architecture
@@ -122,40 +122,19 @@ class TestEveryStrategy:
 
 
 def session(space, strategy, concurrency, path, *, until) -> list[Trial]:
-    """Drive the searcher as Ray Tune does, without Ray, until so many trials ended; then stop as a killed process.
+    """A search of 50 trials; every fifth fails, and as many are stopped early."""
 
-    The trial that has run longest ends first; every fifth fails, and as many are stopped early.
-    """
-    journal = Journal(path, create=not path.exists())
-    engine = ProposalEngine(lambda _: True, patience=3000)
+    def train(arch: Architecture, _seed: int) -> list[dict[str, Any]]:
+        accuracy = accuracy_of(arch)
+        ends: tuple[dict[str, Any], ...] = (
+            {"failure": "a reason"},
+            {"epoch": 2, "accuracy": accuracy / 2},
+            *[{"final": accuracy}] * 3,
+        )
+        return [{"epoch": 1, "accuracy": accuracy / 2}, ends[round(1000 * accuracy) % 5]]
+
     made = make_strategy(strategy, problem(space), seed=0, trials=50, concurrency=concurrency)
-    engine.start(made, NNISpace(space))
-    searcher = StrategySearcher(
-        engine=engine,
-        journal=journal,
-        cost_of=lambda arch: cost_of(arch, None),
-        limits=Limits(trials=50, concurrency=concurrency),
-        seed=0,
-    )
-    live: deque[tuple[str, dict]] = deque()
-    try:
-        searcher.replay()
-        for name in map(str, itertools.count()):
-            config = searcher.suggest(name)
-            if isinstance(config, dict):
-                live.append((name, config))
-                continue
-            trial_id, config = live.popleft()
-            accuracy = accuracy_of(Architecture.from_json(config["architecture"]))
-            searcher.on_trial_result(trial_id, {"epoch": 1, "accuracy": accuracy / 2})
-            ends = ({"failure": "a reason"}, {"epoch": 2, "accuracy": accuracy / 2}, *[{"final": accuracy}] * 3)
-            searcher.on_trial_complete(trial_id, ends[round(1000 * accuracy) % 5])
-            if sum(t.status != "running" for t in journal.trials()) == until:
-                break
-        return [replace(trial, seconds=None) for trial in journal.trials()]
-    finally:
-        engine.close()
-        journal.close()
+    return without_ray.session(space, made, path, train, trials=50, concurrency=concurrency, until=until)
 
 
 def test_an_interrupt_that_ray_lost_is_raised_again(tiny, tmp_path):

@@ -1,0 +1,148 @@
+"""Tables of networks that were trained once and for all, to search in: what `benchmark_search.py` describes."""
+
+import argparse
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from senas.strategies.problem import Problem
+
+Look = Callable[[int], float]
+
+
+class Table:
+    """One table.
+
+    Args:
+        path: of the npz file.
+
+    Raises:
+        ValueError: it holds no table; the message is one line.
+    """
+
+    def __init__(self, path: Path):
+        self.name = path.stem
+        with np.load(path, allow_pickle=False) as arrays:
+            self.choices = arrays["choices"].astype(np.int64)
+            self.observed = arrays["observed"].astype(float)
+            self.accuracy = arrays["accuracy"].astype(float)
+            self.cost = arrays["cost"].astype(float)
+            self.unit = str(arrays["cost_unit"])
+        shapes = {name: getattr(self, name).shape for name in ("choices", "observed", "accuracy", "cost")}
+        rows = len(self.choices)
+        if [shape[:1] for shape in shapes.values()] != [(rows,)] * 4 or [*map(len, shapes.values())] != [2, 2, 1, 1]:
+            raise ValueError(f"found shapes {shapes}, expected (N, L), (N, S), (N,) and (N,)")
+        self.options = [np.unique(column).tolist() for column in self.choices.T]
+        self._row_of = {tuple(row): number for number, row in enumerate(self.choices.tolist())}
+
+    @cached_property
+    def indices(self) -> NDArray[np.int64]:
+        """Every row as option numbers, (N, L)."""
+        return np.stack([np.searchsorted(o, c) for o, c in zip(self.options, self.choices.T, strict=True)], axis=1)
+
+    @cached_property
+    def plane(self) -> NDArray[np.float64]:
+        """Every row on the plane of the hypervolume, (N, 2), both minimised."""
+        return self.place(self.accuracy / 100, self.cost)
+
+    def place(self, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where accuracies in [0, 1] and costs are on the plane, (N, 2)."""
+        best, middle = self.accuracy.max(), np.median(self.accuracy)
+        span = self.cost.max() - self.cost.min()
+        return np.column_stack([(best - 100 * accuracy) / (best - middle), (cost - self.cost.min()) / span])
+
+    @cached_property
+    def whole(self) -> float:
+        """The hypervolume of the whole table."""
+        return self.hypervolume(self.plane)
+
+    @staticmethod
+    def hypervolume(points: NDArray[np.float64]) -> float:
+        """The hypervolume of points on the plane."""
+        return float(moocore.hypervolume(points, ref=(1.0, 1.0)))
+
+    def curve(self, rows: list[int], evaluations: int) -> NDArray[np.float64]:
+        """The fraction of the hypervolume after each evaluation; a search that ended early keeps its last."""
+        fractions, front = [0.0], np.empty((0, 2))
+        for point in self.plane[rows]:
+            if (point < 1).all() and not (front <= point).all(axis=1).any():
+                front = np.vstack([front[~(front >= point).all(axis=1)], point])
+                fractions.append(self.hypervolume(front) / self.whole)
+            else:
+                fractions.append(fractions[-1])
+        return np.array(fractions[1:] + fractions[-1:] * (evaluations - len(rows)))
+
+    def rows(self, indices: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The number of each row of option numbers, (M, L) to (M,); -1 where the table has none."""
+        values = np.stack([np.array(known)[c] for known, c in zip(self.options, indices.T, strict=True)], axis=1)
+        return np.array([self._row_of.get(tuple(row), -1) for row in values.tolist()], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A column of a table."""
+
+    label: str
+    options: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, where a search has an architecture."""
+
+    number: int
+
+    @property
+    def digest(self) -> str:
+        """Names it."""
+        return str(self.number)
+
+
+class TableSpace:
+    """A table in the place of a `SearchSpace`, as far as NNI's side of a search looks at one."""
+
+    def __init__(self, table: Table):
+        self.table = table
+        self.choices = tuple(
+            Choice(f"choice{number}", tuple(options)) for number, options in enumerate(table.options, start=1)
+        )
+
+    def architecture(self, sample: Mapping[str, Any]) -> Row:
+        """The row of a sample."""
+        indices = [choice.options.index(sample[choice.label]) for choice in self.choices]
+        return Row(int(self.table.rows(np.array([indices]))[0]))
+
+    def problem(self) -> Problem:
+        """What is known of the table before training."""
+        return Problem(
+            labels=tuple(choice.label for choice in self.choices),
+            options=tuple(choice.options for choice in self.choices),
+            costs=lambda rows: self.table.cost[self.table.rows(rows)][:, None],
+            feasible=lambda rows: self.table.rows(rows) >= 0,
+            worst_cost=float(self.table.cost.max()),
+            listed=self.table.indices,
+        )
+
+
+def load_tables(parser: argparse.ArgumentParser, paths: list[Path]) -> list[Table]:
+    """The tables, or a line on what is wrong with one and an exit with status 2."""
+    tables = []
+    for path in paths:
+        try:
+            tables.append(Table(path))
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            parser.error(f"{path}: not a table: {error}")
+    return tables
+
+
+def look_of(table: Table, seed: int) -> Look:
+    """What one training of a row shows, in percent; the same row, the same training, whatever the strategy."""
+    runs = np.random.default_rng([seed, 7]).integers(table.observed.shape[1], size=len(table.cost))
+    return lambda row: float(table.observed[row, runs[row]])

@@ -1,0 +1,71 @@
+"""Searches driven as Ray Tune drives them, but without Ray: fast, and stopped as if killed wherever a test wants."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from senas.architecture import Architecture
+from senas.costs.budget import cost_of
+from senas.searching.bridge import Limits, StrategySearcher
+from senas.searching.engine import ProposalEngine
+from senas.searching.journal import Journal
+from senas.searching.trial import Task, Trial
+from senas.spaces.space import SearchSpace
+from senas.strategies.nni_space import NNISpace
+
+from nni.nas.strategy import Strategy  # isort: skip  # after nni_space has chosen NNI's framework
+
+Train = Callable[[Architecture, int], list[dict[str, Any]]]
+
+
+def session(
+    space: SearchSpace,
+    strategy: Strategy,
+    path: Path,
+    train: Train,
+    *,
+    trials: int,
+    concurrency: int,
+    until: int,
+    extras: Callable[[Sequence[Trial]], Task | None] = lambda _: None,
+) -> list[Trial]:
+    """Search, or go on with a search, until so many trials have ended; then stop as a killed process does.
+
+    The trial that has run longest ends first. `train` gives what a worker would report, the end of the trial last.
+    """
+    journal = Journal(path, create=not path.exists())
+    engine = ProposalEngine(lambda _: True, patience=3000)
+    engine.start(strategy, NNISpace(space))
+    searcher = StrategySearcher(
+        engine=engine,
+        journal=journal,
+        cost_of=lambda arch: cost_of(arch, None),
+        limits=Limits(trials=trials, concurrency=concurrency),
+        seed=0,
+        extras=extras,
+    )
+    live: deque[tuple[str, dict[str, Any]]] = deque()
+    try:
+        searcher.replay()
+        for name in map(str, itertools.count()):
+            config = searcher.suggest(name)
+            if isinstance(config, dict):
+                live.append((name, config))
+                continue
+            if not live:
+                assert config == "FINISHED"
+                break
+            trial_id, config = live.popleft()
+            *reports, end = train(Architecture.from_json(config["architecture"]), config["seed"])
+            for report in reports:
+                searcher.on_trial_result(trial_id, report)
+            searcher.on_trial_complete(trial_id, end)
+            if sum(trial.status != "running" for trial in journal.trials()) == until:
+                break
+        return [replace(trial, seconds=None) for trial in journal.trials()]
+    finally:
+        engine.close()
+        journal.close()
