@@ -14,9 +14,9 @@ from senas.strategies.problem import Problem, Rows
 from senas.strategies.proposing import ProposingStrategy
 from senas.strategies.surrogate import Surrogate, concatenated, one_thread, warped
 
-_BACKGROUND = 2_000  # feasible rows that stand for the space
+_BACKGROUND = 1_000  # feasible rows that stand for the space
 _OFFSPRING = 500  # of each kind, mutated and crossed, in a round
-_FRESH = 200  # random rows in a round
+_FRESH = 100  # random rows in a round
 _ROUNDS = 2  # of offspring: of the front, then of the best of those
 _PARENTS = 40  # of the second round
 _WORST = 0.4  # the quantile of the space's predicted accuracies that is the reference point

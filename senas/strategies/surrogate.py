@@ -16,7 +16,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 _JITTER = 1e-6
-_FITTED = 400  # results at most that hyper-parameters are fitted to
+_FITTED = 300  # results at most that hyper-parameters are fitted to
 _REACH = 4.0  # standard deviations of their priors that hyper-parameters may be away from their medians
 one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")
 """Decorates what computes with surrogates: their matrices are small and the other cores are training networks, and
