@@ -40,8 +40,10 @@ AddressOption = Annotated[str | None, Option(help="HOST:PORT of a running Ray cl
 BaselineOption = Annotated[
     bool, Option("--baseline", help="Then train the plain and the all-SE template, and random search of the same size.")
 ]
+TrialLimitOption = Annotated[str | None, Option(help="A trial that takes longer has failed: 90s, 30m, 2h.")]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON for machines.")]
 
+_RETRIES_HELP = "More attempts at a trial that raised, ran out of memory or lost its worker."
 _REPLICATE_HELP = "At last, more trainings where it is least certain what is on the front."
 
 
@@ -88,7 +90,9 @@ def search(
         str, Option(help="ehvi, pareto-evolution, regularized-evolution, tpe, random or grid.")
     ] = "ehvi",
     trials: Annotated[int, Option(help="Architectures to train.")] = 24,
-    time_budget: Annotated[str | None, Option(help="The strategy starts no trial later: 90s, 30m, 2h.")] = None,
+    time_budget: Annotated[str | None, Option(help="For all trials: 90s, 30m, 2h; what runs then is kept.")] = None,
+    trial_limit: TrialLimitOption = None,
+    retries: Annotated[int, Option(help=_RETRIES_HELP)] = 1,
     epochs: EpochsOption = 10,
     concurrency: Annotated[int | None, Option(help="Trials at a time; as many as fit by default.")] = None,
     cpus_per_trial: Annotated[float, Option(help="CPU cores, and threads, of a trial.")] = 1,
@@ -120,6 +124,8 @@ def search(
         strategy=strategy,
         trials=trials,
         time_budget=time_budget,
+        trial_limit=trial_limit,
+        retries=retries,
         epochs=epochs,
         concurrency=concurrency,
         cpus_per_trial=cpus_per_trial,
@@ -143,11 +149,16 @@ def search(
 def resume(
     run: RunArgument,
     trials: Annotated[int | None, Option(help="Architectures to train in all; as many as first asked for.")] = None,
+    time_budget: Annotated[str | None, Option(help="For all trials, earlier ones too; as first asked for.")] = None,
+    trial_limit: TrialLimitOption = None,
+    retries: Annotated[int | None, Option(help=f"{_RETRIES_HELP} As first asked for.")] = None,
     baseline: BaselineOption = False,
     replicate: Annotated[int | None, Option(help=f"{_REPLICATE_HELP} In all; as many as first asked for.")] = None,
+    force: Annotated[bool, Option("--force", help="Go on with other code than the run was searched with.")] = False,
     address: AddressOption = None,
 ) -> None:
-    """Go on where a run stopped; or, with options, train more."""
+    """Go on where a run stopped, whatever stopped it; or, with options, train more."""
+    from senas.launch.options import optional_duration
     from senas.report.display import Display
     from senas.searching.search import measure_front
     from senas.searching.search import resume as resume_search
@@ -157,8 +168,12 @@ def resume(
             resumed = resume_search(
                 run,
                 trials=trials,
+                time_budget_seconds=optional_duration("--time-budget", time_budget),
+                trial_seconds=optional_duration("--trial-limit", trial_limit),
+                retries=retries,
                 baseline=baseline or None,
                 replicates=replicate,
+                force=force,
                 address=address,
                 on_progress=display.searching,
             )
@@ -372,9 +387,9 @@ def _print_front(run: "Run", findings: "Findings | None") -> None:
 
 def _interrupted(folder: Path) -> None:
     """Say what an interrupted search has kept, and leave."""
-    from senas.searching.run import RUN_FILE, Run
+    from senas.searching.run import JOURNAL_FILE, Run
 
-    if (folder / RUN_FILE).exists():
+    if (folder / JOURNAL_FILE).exists():
         run = Run(folder)
         ended = Counter(trial.purpose for trial in run.trials() if trial.status != "running")
         counts = [f"{ended['search']} of {run.record.trials} trials"]

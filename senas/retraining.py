@@ -1,21 +1,18 @@
 """Retraining: one architecture on all training data, judged once on the test set, weights kept."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from senas.architecture import Architecture
 from senas.errors import RunError
 from senas.nn.network import Network, build_network
 from senas.nn.weights import WEIGHTS_FILE, save_network
 from senas.parsing import read_json, write_json
+from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import Dataset
 from senas.training.loop import Recipe, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
 
@@ -96,7 +93,7 @@ def retrain(
     epoch, loss = _restore(out / CHECKPOINT_FILE, network, optimizer)
     start = time.monotonic()
     for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=seed, start=epoch):  # noqa: B020
-        _checkpoint(out / CHECKPOINT_FILE, network, optimizer, epoch, loss)
+        save_checkpoint(out / CHECKPOINT_FILE, network, optimizer, {"epoch": epoch, "loss": loss})
         on_epoch(epoch, loss)
     result = RetrainResult(
         test_accuracy=top1_accuracy(network, data.test, pixel_statistics(data.train)),
@@ -129,34 +126,16 @@ def _differences(found: RetrainArguments, asked: RetrainArguments) -> list[tuple
     return [pair for pair in pairs if pair[1] != pair[2]]
 
 
-def _checkpoint(path: Path, network: Network, optimizer: torch.optim.SGD, epoch: int, loss: float) -> None:
-    """Weights, batch statistics and momenta after an epoch, whole or not at all."""
-    tensors = {f"network.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
-    tensors |= {f"momentum.{name}": tensor for name, tensor in _momenta(network, optimizer).items()}
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(tensors, temporary, metadata={"epoch": str(epoch), "loss": json.dumps(loss)})
-    temporary.replace(path)
-
-
 def _restore(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
     """Load a checkpoint where there is one.
 
     Returns:
         The epochs that are done and the loss of the last.
     """
-    if not path.exists():
+    about = load_checkpoint(path, network, optimizer)
+    if about is None:
         return 0, float("nan")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dictionary
-        network.load_state_dict({name[8:]: t for name, t in tensors.items() if name.startswith("network.")})
-        for name, parameter in network.named_parameters():
-            optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter.device)
-        return int(metadata["epoch"]), float(metadata["loss"])
-    except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{path}: not a checkpoint of this network ({error}); delete it to start again") from None
-
-
-def _momenta(network: Network, optimizer: torch.optim.SGD) -> dict[str, Tensor]:
-    return {name: optimizer.state[parameter]["momentum_buffer"] for name, parameter in network.named_parameters()}
+    epoch, loss = about.get("epoch"), about.get("loss")
+    if not isinstance(epoch, int) or not isinstance(loss, float):
+        raise RunError(f"{path}: found epoch {epoch!r} and loss {loss!r}, expected numbers; delete it to start again")
+    return epoch, loss

@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in two processes;
 import pytest
 
 from senas.architecture import Part
+from senas.costs.budget import Budget
 from senas.latency.calibration import Calibration
 from senas.latency.identity import make_mode, this_code, this_device, this_software
 from senas.latency.measurement import Measurement
@@ -18,6 +19,7 @@ from senas.latency.parts import load_of
 from senas.latency.profile import LatencyProfile
 from senas.latency.sections import Anchor, Entry, Protocol, Provenance, Space
 from senas.latency.validation import validate
+from senas.searching.record import RunRecord, SearchOptions
 from senas.spaces.file import load_space
 from senas.spaces.space import SearchSpace
 
@@ -107,6 +109,32 @@ def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
         },
     }
     return LatencyProfile(**{**fields, **changes})
+
+
+def run_record(space: SearchSpace, **changes) -> RunRecord:
+    """What a run of a space says of itself."""
+    options = SearchOptions(
+        strategy="random",
+        objective="params",
+        budget=Budget(),
+        trials=10,
+        seed=0,
+        concurrency=1,
+        cpus_per_trial=1.0,
+        gpus_per_trial=0.0,
+    )
+    fields = {
+        "created": "2026-01-01T00:00:00+00:00",
+        "version": "0",
+        "space": space,
+        "space_digest": space.digest,
+        "profile_digest": None,
+        "options": options,
+        "trials": 10,
+        "reference_cost": 1e6,
+        "training": None,
+    }
+    return RunRecord(**{**fields, **changes})
 
 
 @pytest.fixture(scope="session")

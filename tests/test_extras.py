@@ -19,7 +19,7 @@ from senas.searching.findings import findings_of
 from senas.searching.known import problem_of
 from senas.searching.pareto import pareto_front
 from senas.searching.run import Run
-from senas.searching.trial import Purpose, Status, Trial, averaged, trial_seed
+from senas.searching.trial import Failure, Purpose, Status, Trial, averaged, trial_seed
 from senas.spaces.file import load_space, shipped_spaces
 from senas.spaces.templates import templates
 from senas.strategies.candidates import every_row
@@ -221,7 +221,7 @@ class TestFindings:
 
     def test_a_baseline_of_which_some_failed_is_a_baseline(self, tiny, tmp_path):
         *others, last = session(tiny, tmp_path / "j.sqlite", replicates=0)
-        failed = replace(last, status="failed", accuracy=None, failure="a reason")
+        failed = replace(last, status="failed", accuracy=None, failures=(Failure(reason="lost", text="a reason"),))
         findings = findings_of(tiny, problem(tiny), [*others, failed], seed=0)
         assert findings is not None and findings.random_was_trained
 

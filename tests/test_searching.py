@@ -1,20 +1,21 @@
 """The bridge without Ray: strategies against the engine, the journal, the front."""
 
-import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import without_ray
-from conftest import formula_profile
+from conftest import run_record
 
 from senas.architecture import Architecture
 from senas.costs.budget import Budget, Cost, cost_of
 from senas.errors import SearchFailedError, SenasError
 from senas.references import reference
-from senas.searching.bridge import Limits, StrategySearcher
+from senas.searching.bridge import StrategySearcher
+from senas.searching.course import Course, Limits
 from senas.searching.engine import ProposalEngine
 from senas.searching.fidelity import promised_accuracy
 from senas.searching.journal import Journal
@@ -109,6 +110,24 @@ class TestEveryStrategy:
             assert [t for t in later if t.number in {e.number for e in ended}] == ended
             assert len(earlier) - len(ended) == concurrency - 1
 
+    def test_a_lost_worker_changes_nothing_but_the_number_of_attempts(self, tiny, name, tmp_path):
+        lost: set[str] = set()
+
+        def losing(arch: Architecture, seed: int) -> list[dict[str, Any]]:
+            if int(arch.digest, 16) % 3 == 0 and arch.digest not in lost:
+                lost.add(arch.digest)
+                return [{"epoch": 1, "accuracy": 0.1}, {"lost": "killed"}]
+            return train(arch, seed)
+
+        whole, disturbed = (
+            session(tiny, name, 1, tmp_path / file, until=30, train=how)
+            for file, how in (("whole.sqlite", train), ("disturbed.sqlite", losing))
+        )
+        assert [t.digest for t in disturbed] == [t.digest for t in whole]
+        assert [t.accuracy for t in disturbed] == [t.accuracy for t in whole]
+        assert lost == {t.digest for t in disturbed if t.attempts == 2}
+        assert all(t.failures[0].reason == "lost" for t in disturbed if t.attempts == 2)
+
     def test_ends_when_nothing_is_feasible(self, tiny, name):
         proposed, _ = explore(tiny, name, 5, feasible=lambda _: False)
         assert proposed == []
@@ -121,33 +140,33 @@ class TestEveryStrategy:
         assert len(proposed) >= (6 if name == "grid" else 3)
 
 
-def session(space, strategy, concurrency, path, *, until) -> list[Trial]:
-    """A search of 50 trials; every fifth fails, and as many are stopped early."""
+def train(arch: Architecture, _seed: int) -> list[dict[str, Any]]:
+    """Every fifth architecture fails, and as many are stopped early."""
+    accuracy = accuracy_of(arch)
+    ends: tuple[dict[str, Any], ...] = (
+        {"failure": "a reason", "reason": "diverged"},
+        {"epoch": 2, "accuracy": accuracy / 2},
+        *[{"final": accuracy}] * 3,
+    )
+    return [{"epoch": 1, "accuracy": accuracy / 2}, ends[round(1000 * accuracy) % 5]]
 
-    def train(arch: Architecture, _seed: int) -> list[dict[str, Any]]:
-        accuracy = accuracy_of(arch)
-        ends: tuple[dict[str, Any], ...] = (
-            {"failure": "a reason"},
-            {"epoch": 2, "accuracy": accuracy / 2},
-            *[{"final": accuracy}] * 3,
-        )
-        return [{"epoch": 1, "accuracy": accuracy / 2}, ends[round(1000 * accuracy) % 5]]
 
+def session(space, strategy, concurrency, path, *, until, train=train) -> list[Trial]:
+    """A search of 50 trials, whose strategy expects as many; a failed attempt may be repeated once."""
     made = make_strategy(strategy, problem(space), seed=0, trials=50, concurrency=concurrency)
-    return without_ray.session(space, made, path, train, trials=50, concurrency=concurrency, until=until)
+    return without_ray.session(space, made, path, train, trials=50, concurrency=concurrency, until=until, retries=1)
 
 
 def test_an_interrupt_that_ray_lost_is_raised_again(tiny, tmp_path):
-    journal, engine = Journal(tmp_path / "j.sqlite", create=True), ProposalEngine(lambda _: True)
-    limits = Limits(trials=5, concurrency=1)
-    searcher = StrategySearcher(
-        engine=engine, journal=journal, cost_of=lambda arch: cost_of(arch, None), limits=limits, seed=0
-    )
-    searcher.interrupted = True
-    with pytest.raises(KeyboardInterrupt):
-        searcher.suggest("a")
-    assert journal.trials() == []
-    journal.close()
+    with closing(Journal.create(tmp_path / "j.sqlite", run_record(tiny))) as journal:
+        engine, limits = ProposalEngine(lambda _: True), Limits(trials=5, concurrency=1)
+        course = Course(engine=engine, journal=journal, cost_of=lambda arch: cost_of(arch, None), limits=limits, seed=0)
+        searcher = StrategySearcher(course)
+        searcher.broken = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            searcher.suggest("a")
+        assert searcher.stalled
+        assert not journal.trials
 
 
 def test_a_journal_of_another_strategy_is_not_gone_on_with(tiny, tmp_path):
@@ -244,58 +263,3 @@ def test_an_unfinished_training_counts_by_what_it_promises():
 def test_trial_seeds_depend_on_search_and_architecture():
     assert trial_seed(0, "a") == trial_seed(0, "a") != trial_seed(1, "a")
     assert trial_seed(0, "a") != trial_seed(0, "b")
-
-
-def test_the_journal_tells_every_trial(tmp_path, tiny):
-    archs = [tiny.random(np.random.default_rng(seed)) for seed in range(4)]
-    cost = cost_of(archs[0], formula_profile(tiny))
-    journal = Journal(tmp_path / "j.sqlite", create=True)
-    for number, arch in enumerate(archs, 1):
-        journal.started(number, arch, number, cost)
-    journal.reported(1, 1, 0.5)
-    journal.reported(1, 2, 0.6)
-    journal.finished(1, 0.7, 2.0)
-    journal.measured(1, 1.25, 1.5)
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        journal.reported(1, 3, float("nan"))
-    journal.failed(2, "Traceback\n  no 'such' \"thing\"", 1.0)
-    journal.stopped(3, 0.4, 1.5)
-    expected = [
-        Trial(number=1, architecture=archs[0], seed=1, cost=cost, status="finished", accuracy=0.7,
-              epochs=((1, 0.5), (2, 0.6)), seconds=2.0, measured_ms=1.25, drift=1.5),
-        Trial(number=2, architecture=archs[1], seed=2, cost=cost, status="failed", seconds=1.0,
-              failure="Traceback\n  no 'such' \"thing\""),
-        Trial(number=3, architecture=archs[2], seed=3, cost=cost, status="stopped", accuracy=0.4, seconds=1.5),
-        Trial(number=4, architecture=archs[3], seed=4, cost=cost),
-    ]  # fmt: skip
-    assert journal.trials() == expected
-    assert [t.number for t in journal.history()] == [1, 2, 3, 4, 1, 2, 3]
-    beside = Journal(tmp_path / "j.sqlite")  # another process reading a live run
-    assert beside.trials() == expected
-    journal.finished(4, 0.1, 0.1)
-    assert beside.trials() == journal.trials() == [*expected[:3], replace(expected[3], status="finished", accuracy=0.1, seconds=0.1)]  # noqa: E501  # fmt: skip
-    journal.close()
-    beside.close()
-
-
-def test_a_damaged_journal_is_refused(tmp_path, tiny):
-    path = tmp_path / "j.sqlite"
-    path.write_bytes(b"this is not a database, and long enough to be read as one" * 40)
-    with pytest.raises(SenasError, match="not a readable journal"):
-        Journal(path)
-    path.write_bytes(b"")
-    with pytest.raises(SenasError, match="schema version: found 0, expected 1"):
-        Journal(path)
-    path.unlink()
-    with pytest.raises(SenasError, match="no such file"):
-        Journal(path)
-    journal = Journal(path, create=True)
-    journal.finished(7, 0.5, 1.0)
-    with pytest.raises(SenasError, match="event 1: trial 7 has 'finished' before 'started'"):
-        journal.trials()
-    journal.close()
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version=99")
-    database.close()
-    with pytest.raises(SenasError, match="schema version: found 99, expected 1"):
-        Journal(path)

@@ -7,14 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from conftest import run_record
+
 from senas.architecture import Architecture
 from senas.costs.budget import cost_of
-from senas.searching.bridge import Limits, StrategySearcher
+from senas.searching.bridge import StrategySearcher
+from senas.searching.course import Course, Limits
 from senas.searching.engine import ProposalEngine
 from senas.searching.journal import Journal
+from senas.searching.loop import recall
 from senas.searching.trial import Task, Trial
 from senas.spaces.space import SearchSpace
 from senas.strategies.nni_space import NNISpace
+from senas.strategies.proposing import ProposingStrategy
 
 from nni.nas.strategy import Strategy  # isort: skip  # after nni_space has chosen NNI's framework
 
@@ -30,29 +35,37 @@ def session(
     trials: int,
     concurrency: int,
     until: int,
+    retries: int = 0,
     extras: Callable[[Sequence[Trial]], Task | None] = lambda _: None,
 ) -> list[Trial]:
     """Search, or go on with a search, until so many trials have ended; then stop as a killed process does.
 
-    The trial that has run longest ends first. `train` gives what a worker would report, the end of the trial last.
+    The trial that has run longest ends first. `train` gives what a worker would report, the end of the trial last;
+    `lost` stands for a worker that was.
     """
-    journal = Journal(path, create=not path.exists())
+    journal = Journal(path, write=True) if path.exists() else Journal.create(path, run_record(space))
+    ours = strategy if isinstance(strategy, ProposingStrategy) else None
     engine = ProposalEngine(lambda _: True, patience=3000)
-    engine.start(strategy, NNISpace(space))
-    searcher = StrategySearcher(
+    course = Course(
         engine=engine,
         journal=journal,
         cost_of=lambda arch: cost_of(arch, None),
-        limits=Limits(trials=trials, concurrency=concurrency),
+        limits=Limits(trials=trials, concurrency=concurrency, retries=retries),
         seed=0,
         extras=extras,
+        observe=lambda arch, accuracy: ours.observe(space.indices_of(arch), accuracy) if ours else None,
+        remember=ours.memory if ours else lambda: None,
     )
+    searcher = StrategySearcher(course)
+    recalled = recall(strategy, journal, space)
+    engine.start(strategy, NNISpace(space))
     live: deque[tuple[str, dict[str, Any]]] = deque()
     try:
-        searcher.replay()
+        course.replay(recalled=recalled)
         for name in map(str, itertools.count()):
             config = searcher.suggest(name)
             if isinstance(config, dict):
+                searcher.on_trial_start(name)
                 live.append((name, config))
                 continue
             if not live:
@@ -62,10 +75,13 @@ def session(
             *reports, end = train(Architecture.from_json(config["architecture"]), config["seed"])
             for report in reports:
                 searcher.on_trial_result(trial_id, report)
-            searcher.on_trial_complete(trial_id, end)
-            if sum(trial.status != "running" for trial in journal.trials()) == until:
+            if "lost" in end:
+                searcher.on_worker_error(trial_id, "lost", end["lost"])
+            else:
+                searcher.on_trial_complete(trial_id, end)
+            if sum(trial.status != "running" for trial in journal.trials.values()) == until:
                 break
-        return [replace(trial, seconds=None) for trial in journal.trials()]
+        return [replace(trial, seconds=None) for trial in journal.trials.values()]
     finally:
         engine.close()
         journal.close()

@@ -8,6 +8,7 @@ import torch
 from senas.errors import OptionError, one_of
 from senas.latency.identity import DeviceKind
 from senas.searching.loop import SearchProgress
+from senas.units import parse_duration
 
 
 class ProgressDisplay(Protocol):
@@ -43,6 +44,11 @@ def parse_whole(option: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise OptionError(f"{option}: found '{text}', expected whole numbers such as 2,3,4") from None
+
+
+def optional_duration(option: str, text: str | None) -> float | None:
+    """Seconds from `90s`, `30m` or `2h`, `None` where nothing was said; an `OptionError` that names the option."""
+    return None if text is None else parse_duration(text, option)
 
 
 def check_device(device: str, *, here: bool = True) -> DeviceKind:

@@ -10,15 +10,15 @@ from typing import cast, get_args
 import torch
 
 from senas.costs.budget import Budget, Objective, check_possible, cost_of, part_cost, show_cost
-from senas.errors import OptionError, RunError
+from senas.errors import OptionError
 from senas.latency.calibration import Drift
 from senas.latency.identity import DeviceKind
 from senas.latency.profile import LatencyProfile
 from senas.latency.profiling import profile_space
 from senas.latency.sitting import recheck
-from senas.launch.options import ProgressDisplay, check_device, check_one_of
+from senas.launch.options import ProgressDisplay, check_device, check_one_of, optional_duration
 from senas.searching.driver import run_alone
-from senas.searching.run import Run
+from senas.searching.run import Run, check_unused
 from senas.searching.search import measure_front, search
 from senas.spaces.file import load_space
 from senas.spaces.space import SearchSpace
@@ -26,7 +26,7 @@ from senas.strategies.table import STRATEGIES
 from senas.training.evaluator import TrainingEvaluator
 from senas.training.loop import Recipe
 from senas.training.sources import load_data
-from senas.units import Bound, parse_count, parse_duration, parse_latency
+from senas.units import Bound, parse_count, parse_latency
 
 PROFILE_SECONDS = 20.0
 
@@ -50,6 +50,8 @@ class SearchRequest:
     strategy: str
     trials: int
     time_budget: str | None
+    trial_limit: str | None
+    retries: int
     epochs: int
     concurrency: int | None
     cpus_per_trial: float
@@ -72,7 +74,8 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
     latency = parse_latency(request.latency_budget, "--latency-budget") if request.latency_budget is not None else None
     flops = parse_count(request.max_flops, "--max-flops") if request.max_flops is not None else None
     params = parse_count(request.max_params, "--max-params") if request.max_params is not None else None
-    seconds = parse_duration(request.time_budget, "--time-budget") if request.time_budget is not None else None
+    seconds = optional_duration("--time-budget", request.time_budget)
+    trial_seconds = optional_duration("--trial-limit", request.trial_limit)
     objective = cast(Objective, check_one_of("--objective", request.objective, get_args(Objective)))
     check_one_of("--strategy", request.strategy, STRATEGIES)
     device = check_device(request.device, here=request.address is None)
@@ -82,12 +85,11 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
         ("--trials", request.trials, 1),
         ("--epochs", request.epochs, 1),
         ("--replicate", request.replicates, 0),
+        ("--retries", request.retries, 0),
     ):
         if value < least:
             raise OptionError(f"{option}: found {value}, allowed: at least {least}")
-    if (request.out / "run.json").exists():
-        raise RunError(f"{request.out}: holds a run already; go on with it (senas resume {request.out}) or choose "
-                       "another folder with --out")  # fmt: skip
+    check_unused(request.out)
     load_data(request.data, space.input).require(space.extreme(lambda part: part.outflow.channels))
     profile = None
     if objective == "latency" or latency is not None or request.profile != "measure":
@@ -118,6 +120,8 @@ def launch_search(request: SearchRequest, *, display: ProgressDisplay) -> Run:
         strategy=request.strategy,
         trials=request.trials,
         time_budget_seconds=seconds,
+        trial_seconds=trial_seconds,
+        retries=request.retries,
         seed=request.seed,
         concurrency=concurrency,
         cpus_per_trial=request.cpus_per_trial,

@@ -7,9 +7,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from senas.searching.loop import SearchProgress
-from senas.searching.trial import Purpose
+from senas.searching.trial import Purpose, Reason, Trial
 
 _PLAIN_SECONDS = 10.0  # between plain lines of one kind
+_REASONS: dict[Reason, str] = {
+    "exception": "the evaluation raised an exception",
+    "diverged": "the loss diverged",
+    "invalid": "the evaluation gave no accuracy",
+    "memory": "out of memory",
+    "lost": "the worker was lost",
+    "time": "over the time limit",
+}
 _NAMES: dict[Purpose, tuple[str, str]] = {  # of what is done, and of what is counted
     "search": ("searching", "trials"),
     "baseline": ("training the baseline", "of the baseline"),
@@ -41,7 +49,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         self._last_line = 0.0
         self._last_text = ""
-        self._shown: int | None = None  # number of the trial whose end was shown last
+        self._shown: tuple[int, int] | None = None  # number and attempt of the trial whose end was shown last
 
     def __enter__(self) -> "Display":
         self._bar.start()
@@ -67,11 +75,10 @@ class Display:
         failed = f", {progress.failed} failed" if progress.failed else ""
         name, unit = _NAMES[progress.purpose]
         trial, shown = progress.last, self._shown
-        self._shown = 0 if trial is None else trial.number
-        if trial is not None and shown not in (None, trial.number):  # `None`: what an earlier session has shown
-            outcome = trial.status if trial.accuracy is None else f"{trial.status}, accuracy {trial.accuracy:.2%}"
+        self._shown = (0, 0) if trial is None else (trial.number, trial.attempts)
+        if trial is not None and shown not in (None, self._shown):  # `None`: what an earlier session has shown
             of = f"{progress.ended}/{progress.trials}{'' if progress.purpose == 'search' else f' {unit}'}"
-            self._print(f"{of}: trial {trial.number} {outcome}; {summary}{failed}")
+            self._print(f"{of}: trial {trial.number} {_outcome(trial)}; {summary}{failed}")
         if self._console.is_terminal:
             done = f"{progress.ended}/{progress.trials} {unit}, {progress.running} running{failed}, best {best}"
             self._show(name, progress.ended, progress.trials, done, "")
@@ -96,3 +103,13 @@ class Display:
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _outcome(trial: Trial) -> str:
+    """How an attempt at a trial ended, in a few words."""
+    if trial.accuracy is not None:
+        return f"{trial.status}, accuracy {trial.accuracy:.2%}"
+    if not trial.failures:
+        return trial.status
+    what = "failed" if trial.status == "failed" else "runs again"
+    return f"{what} ({_REASONS[trial.failures[-1].reason]})"

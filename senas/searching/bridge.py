@@ -1,185 +1,140 @@
-"""The Ray side of the bridge: a Ray Tune searcher that asks an NNI strategy and writes everything into the journal."""
+"""The Ray side of the bridge: Ray Tune's questions and events, handed on to the course of a search."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.search import Searcher
 
-from senas.architecture import Architecture
-from senas.costs.budget import Cost
-from senas.errors import RunError
-from senas.searching.engine import ProposalEngine
-from senas.searching.fidelity import promised_accuracy
-from senas.searching.journal import Journal
-from senas.searching.trial import Purpose, Task, Trial, trial_seed
-
-HOPELESS = 10  # this many failures and nothing else, and the search gives up
-
-EndReason = Literal["", "trials", "time", "strategy", "exhausted", "failures"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """When a search has had enough.
-
-    Attributes:
-        trials: ended trials of the strategy, failed ones included.
-        concurrency: trials at a time.
-        seconds: the strategy starts no trial later than this after the first of a session, `None` for no limit.
-    """
-
-    trials: int
-    concurrency: int
-    seconds: float | None = None
+from senas.searching.course import Course
+from senas.searching.trial import Failure, Reason, Trial
 
 
 @dataclass(kw_only=True, slots=True)
 class _Live:
-    """A trial that Ray is running."""
+    """An attempt that Ray is running.
 
-    number: int
-    purpose: Purpose
-    started: float
+    Attributes:
+        trial: that is attempted.
+        began: when its worker took it up, `None` while it waits for one.
+        accuracy: that was reported last.
+        over: whose time is over, where its worker is killed for that.
+    """
+
+    trial: Trial
+    began: float | None = None
     accuracy: float | None = None
+    over: Literal["", "trial", "search"] = ""
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self.began is None else time.monotonic() - self.began
 
 
 class StrategySearcher(Searcher):
-    """Turns Ray Tune's questions into a strategy's proposals, and its results into journal entries and events.
-
-    A result is on disk before the strategy hears of it, and so before the next proposal.
+    """What Ray Tune asks for trials and tells of their results.
 
     Args:
-        engine: with its strategy started.
-        journal: where events go.
-        cost_of: the cost of an architecture.
-        limits: when to stop.
-        seed: of the search.
-        extras: what else is trained once the strategy's trials have ended.
-        on_replicate: told the architecture and accuracy of every replicate.
-        on_change: called after every start and end of a trial.
+        course: decides.
+        scratch: a folder for what trials keep for later attempts, `None` for none.
 
     Attributes:
-        end_reason: why the strategy starts no more trials: `trials` are all there, `time` is up, the `strategy` has no
-            more to propose, is `exhausted` (what it proposes is infeasible or known), or nothing but `failures` came.
-        interrupted: set from outside, makes the next `suggest` raise `KeyboardInterrupt`.
+        broken: what was raised while a question or an event was dealt with. Ray Tune takes some errors for failures of
+            a trial and loses others, so every further question raises it again.
     """
 
-    def __init__(
-        self,
-        *,
-        engine: ProposalEngine,
-        journal: Journal,
-        cost_of: Callable[[Architecture], Cost],
-        limits: Limits,
-        seed: int,
-        extras: Callable[[Sequence[Trial]], Task | None] = lambda _: None,
-        on_replicate: Callable[[Architecture, float], None] = lambda *_: None,
-        on_change: Callable[[], None] = lambda: None,
-    ):
+    def __init__(self, course: Course, *, scratch: Path | None = None):
         super().__init__()
-        self._engine = engine
-        self._journal = journal
-        self._cost_of = cost_of
-        self._limits = limits
-        self._seed = seed
-        self._extras = extras
-        self._on_replicate = on_replicate
-        self._on_change = on_change
+        self._course = course
+        self._scratch = scratch
         self._live: dict[str, _Live] = {}
-        self._again: deque[Trial] = deque()
-        self._finished: list[Trial] = []
-        self._next_number = 1
-        self._ended = 0
-        self._succeeded = 0
-        self._deadline: float | None = None
-        self.end_reason: EndReason = ""
-        self.interrupted = False
-
-    def replay(self) -> None:
-        """Ask and tell the strategy again what the journal says it was asked and told, in the same order.
-
-        Afterwards it stands where it stood; what was running then runs again first, under its old number.
-
-        Raises:
-            RunError: it proposes something else than it did, so another version of it must be at work.
-        """
-        running: dict[int, Trial] = {}
-        for trial in self._journal.history():
-            if trial.number not in running:
-                if trial.purpose == "search":
-                    self._ask_again(trial)
-                running[trial.number] = trial
-            else:
-                del running[trial.number]
-                self._tell(trial)
-            self._next_number = max(self._next_number, trial.number + 1)
-        self._again.extend(running.values())
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything was trained already that a run asks for."""
-        if self._ended < self._limits.trials or any(trial.purpose != "search" for trial in self._again):
-            return False
-        return self._extras(self._journal.trials()) is None
+        self.broken: BaseException | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray pickles searchers to restore them; a run restores from its journal, so there is nothing to keep."""
         return {}
 
-    def set_max_concurrency(self, max_concurrent: int) -> bool:  # noqa: ARG002  # our limits know already
+    def set_max_concurrency(self, max_concurrent: int) -> bool:  # noqa: ARG002  # the course knows already
         """Tell Ray that this searcher keeps to the concurrency itself."""
         return True
 
     def suggest(self, trial_id: str) -> Any:
         """The configuration of the next trial; `None` for not now, `FINISHED` for no more."""
-        if self.interrupted:
-            raise KeyboardInterrupt
-        if len(self._live) >= self._limits.concurrency:
-            return None
-        task = self._next()
-        if task is None:
-            return Searcher.FINISHED if self.end_reason and not self._live else None
-        number, todo = task
-        arch, purpose = todo.architecture, todo.purpose
-        self._journal.started(number, arch, todo.seed, self._cost_of(arch), purpose)
-        self._live[trial_id] = _Live(number=number, purpose=purpose, started=time.monotonic())
-        self._on_change()
-        return {"architecture": arch.to_json(), "seed": todo.seed, "purpose": purpose}
+        if self.broken is not None:
+            raise self.broken
+        with self._guarded():
+            trial = self._course.next()
+            if trial is None:
+                return Searcher.FINISHED if self._course.over else None
+            self._live[trial_id] = _Live(trial=trial)
+            folder = None if self._scratch is None else str(self._scratch / str(trial.number))
+            arch = trial.architecture.to_json()
+            return {"architecture": arch, "seed": trial.seed, "purpose": trial.purpose, "folder": folder}
+
+    def on_trial_start(self, trial_id: str) -> None:
+        """A worker has taken a trial up."""
+        if trial_id in self._live:
+            self._live[trial_id].began = time.monotonic()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Journal an intermediate accuracy."""
+        """An intermediate accuracy."""
         if "epoch" in result and trial_id in self._live:
-            live = self._live[trial_id]
-            live.accuracy = result["accuracy"]
-            self._journal.reported(live.number, result["epoch"], result["accuracy"])
+            with self._guarded():
+                live = self._live[trial_id]
+                live.accuracy = result["accuracy"]
+                self._course.report(live.trial.number, result["epoch"], result["accuracy"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Journal the end of a trial, then tell the strategy."""
-        if error or trial_id not in self._live:
-            return  # `on_worker_error` knows more
-        live = self._live[trial_id]
-        seconds = time.monotonic() - live.started
-        if result and "final" in result:
-            self._journal.finished(live.number, result["final"], seconds)
-        elif result and "failure" in result:
-            self._journal.failed(live.number, result["failure"], seconds)
-        else:
-            self.on_trial_result(trial_id, result or {})  # the report that early stopping acted on comes only here
-            self._journal.stopped(live.number, live.accuracy, seconds)
-        self._end(trial_id)
+        """The end of a trial, unless its worker was lost: `on_worker_error` knows more then."""
+        if error or self.broken is not None or trial_id not in self._live:
+            return
+        outcome = result or {}
+        with self._guarded():
+            if not outcome.keys() & {"final", "failure"}:
+                self.on_trial_result(trial_id, outcome)  # the report that early stopping acted on comes only here
+            live = self._live.pop(trial_id)
+            number, seconds = live.trial.number, live.seconds
+            if "final" in outcome:
+                self._course.finish(number, outcome["final"], seconds)
+            elif "failure" in outcome:
+                self._course.fail(number, Failure(reason=outcome["reason"], text=outcome["failure"]), seconds)
+            else:
+                self._course.stop(number, live.accuracy, seconds)
 
-    def on_worker_error(self, trial_id: str, reason: str) -> None:
-        """Journal a trial whose worker was lost or could not start."""
-        if trial_id in self._live:
-            live = self._live[trial_id]
-            self._journal.failed(live.number, reason, time.monotonic() - live.started)
-            self._end(trial_id)
+    def on_worker_error(self, trial_id: str, reason: Reason, text: str) -> None:
+        """The end of an attempt whose worker was lost, could not start, or was killed because its time was over."""
+        if trial_id not in self._live:
+            return
+        with self._guarded():
+            live = self._live.pop(trial_id)
+            number, seconds = live.trial.number, live.seconds
+            if live.over == "search":
+                self._course.interrupt(number, seconds)
+            elif live.over == "trial":
+                limit = f"it took longer than the {self._course.trial_seconds:g} s that a trial may take"
+                self._course.fail(number, Failure(reason="time", text=limit), seconds)
+            else:
+                self._course.fail(number, Failure(reason=reason, text=text), seconds)
+
+    def overdue(self, trial_id: str) -> bool:
+        """Whether the worker of a trial has to be killed now."""
+        live = self._live.get(trial_id)
+        if live is None or live.over:
+            return False
+        live.over = self._course.overdue(live.trial, live.seconds)
+        return bool(live.over)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether going on is of no use: something is broken, or time is over and what is left waits for a worker."""
+        waiting = all(live.began is None and self._course.overdue(live.trial, 0.0) for live in self._live.values())
+        return self.broken is not None or (bool(self._live) and waiting)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the journal has it."""
@@ -187,85 +142,42 @@ class StrategySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: the journal has it."""
 
-    def _ask_again(self, trial: Trial) -> None:
-        proposal = self._engine.ask()
-        found = proposal if isinstance(proposal, str) else proposal.digest
-        if found != trial.digest:
-            raise RunError(
-                f"{self._journal.path}: trial {trial.number}: found architecture {trial.digest}, the strategy "
-                f"proposes {found}; it was searched with another version of senas or nni"
-            )
-
-    def _next(self) -> tuple[int, Task] | None:
-        """Number and content of the next trial; `None` for not now or, with an `end_reason`, for never."""
-        self.end_reason = self.end_reason or self._limit_reached()
-        if self.end_reason:  # what the strategy had running is not trained again then
-            self._again = deque(trial for trial in self._again if trial.purpose != "search")
-        if self._again:
-            trial = self._again.popleft()
-            return trial.number, Task(purpose=trial.purpose, architecture=trial.architecture, seed=trial.seed)
-        task = None if self.end_reason else self._proposed()
-        if task is None and self.end_reason:
-            task = self._extra()
-        if task is None:
-            return None
-        number, self._next_number = self._next_number, self._next_number + 1
-        return number, task
-
-    def _proposed(self) -> Task | None:
-        """What the strategy proposes; `None` for not now or, with an `end_reason`, for never."""
-        proposal = self._engine.ask()
-        if not isinstance(proposal, str):
-            return Task(purpose="search", architecture=proposal, seed=trial_seed(self._seed, proposal.digest))
-        if proposal == "never":
-            self.end_reason = "exhausted" if self._engine.exhausted else "strategy"
-        return None
-
-    def _extra(self) -> Task | None:
-        """What else there is to train once the strategy's trials have ended."""
-        if self.end_reason == "failures" or self._searching():
-            return None
-        return self._extras(self._journal.trials())
-
-    def _searching(self) -> int:
-        """How many of the strategy's trials are running."""
-        return sum(live.purpose == "search" for live in self._live.values())
-
-    def _limit_reached(self) -> EndReason:
-        now = time.monotonic()
-        if self._deadline is None:
-            self._deadline = now + (float("inf") if self._limits.seconds is None else self._limits.seconds)
-        if self._ended + self._searching() >= self._limits.trials:
-            return "trials"
-        if now > self._deadline:
-            return "time"
-        return "failures" if self._ended >= HOPELESS and not self._succeeded else ""
-
-    def _end(self, trial_id: str) -> None:
-        number = self._live.pop(trial_id).number
-        self._tell(next(trial for trial in reversed(self._journal.trials()) if trial.number == number))
-        self._on_change()
-
-    def _tell(self, trial: Trial) -> None:
-        """Let the strategy know how a trial has ended; the baseline it is held against is none of its business."""
-        if trial.purpose == "search":
-            self._ended += 1
-            self._succeeded += trial.accuracy is not None
-            self._engine.tell(trial.digest, promised_accuracy(trial, self._finished))
-        elif trial.purpose == "replicate" and trial.status == "finished" and trial.accuracy is not None:
-            self._on_replicate(trial.architecture, trial.accuracy)
-        if trial.status == "finished":
-            self._finished.append(trial)
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.broken = error
+            raise
 
 
-class WorkerErrors(Callback):
-    """Brings the reason of a lost worker to the searcher, which Ray only tells that there was one."""
+class RayEvents(Callback):
+    """What Ray Tune tells its callbacks, but not its searchers."""
 
     def __init__(self, searcher: StrategySearcher):
         self._searcher = searcher
+        self._started: dict[str, RayTrial] = {}
+
+    def on_step_begin(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:  # noqa: ARG002
+        """Kill the workers whose time is over: they may hang, so that nothing else would end them."""
+        for name, trial in self._started.items():
+            actor = trial.temporary_state.ray_actor
+            if actor is not None and self._searcher.overdue(name):
+                ray.kill(actor)
+
+    def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:  # noqa: ARG002
+        """A worker has taken a trial up."""
+        self._started[trial.trial_id] = trial
+        self._searcher.on_trial_start(trial.trial_id)
+
+    def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:  # noqa: ARG002
+        """Called by Ray after `Searcher.on_trial_complete`."""
+        self._started.pop(trial.trial_id, None)
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:  # noqa: ARG002
         """Called by Ray after `Searcher.on_trial_complete(error=True)`."""
+        self._started.pop(trial.trial_id, None)
         path = Path(trial.error_file) if trial.error_file else None
-        reason = path.read_text(encoding="utf-8").strip() if path is not None and path.exists() else ""
-        self._searcher.on_worker_error(trial.trial_id, reason or "the worker was lost, Ray does not say why")
+        text = path.read_text(encoding="utf-8").strip() if path is not None and path.exists() else ""
+        reason: Reason = "memory" if "OutOfMemoryError" in text or "MemoryError" in text else "lost"
+        self._searcher.on_worker_error(trial.trial_id, reason, text or "the worker was lost, Ray does not say why")

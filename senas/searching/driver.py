@@ -18,9 +18,10 @@ from ray import tune
 from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+from ray.tune.stopper import Stopper
 
-from senas.errors import OptionError
-from senas.searching.bridge import StrategySearcher, WorkerErrors
+from senas.errors import OptionError, SearchFailedError
+from senas.searching.bridge import RayEvents, StrategySearcher
 from senas.searching.record import SearchOptions
 from senas.searching.worker import MAX_EPOCH, run_trial
 from senas.training.evaluator import Evaluate
@@ -63,17 +64,38 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
                 max_concurrent_trials=options.concurrency,
                 reuse_actors=True,
             ),
-            run_config=tune.RunConfig(storage_path=scratch, verbose=0, callbacks=[WorkerErrors(searcher)]),
+            run_config=tune.RunConfig(
+                storage_path=scratch, verbose=0, stop=_WhenStalled(searcher), callbacks=[RayEvents(searcher)]
+            ),
         )
-        interrupted = False
         try:
             tuner.fit()
         except KeyboardInterrupt:
-            interrupted = True
-        if interrupted:  # raised anew: the old traceback would keep Ray Tune's workers, and their CPUs, for ever
+            searcher.broken = searcher.broken or KeyboardInterrupt()
+        except Exception as error:  # Ray's own, or one of ours that Ray has wrapped
+            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+            searcher.broken = searcher.broken or SearchFailedError(
+                f"Ray failed ({reason[0]}); what has ended is kept: senas resume goes on from there"
+            )
+        if searcher.broken is not None:  # without tracebacks, which would keep Ray Tune's workers and their CPUs
+            error = searcher.broken.with_traceback(None)
+            error.__context__ = None
             del tuner
             gc.collect()
-            raise KeyboardInterrupt
+            raise error
+
+
+class _WhenStalled(Stopper):
+    """Ends an experiment in which nothing more can happen."""
+
+    def __init__(self, searcher: StrategySearcher):
+        self._searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002  # no single trial
+        return False
+
+    def stop_all(self) -> bool:
+        return self._searcher.stalled
 
 
 class _SearchScheduler(ASHAScheduler):
@@ -146,7 +168,7 @@ def _interruptible(searcher: StrategySearcher) -> Iterator[None]:
     """
 
     def interrupt(_signal: int, _frame: object) -> None:
-        searcher.interrupted = True
+        searcher.broken = KeyboardInterrupt()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():

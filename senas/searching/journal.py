@@ -1,179 +1,226 @@
-"""The journal of a run: an append-only table of events in SQLite, from which every trial can be told."""
+"""The journal of a run: an append-only table of events in SQLite, from which everything about the run can be told."""
 
 import json
+import os
+import socket
 import sqlite3
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from senas.architecture import Architecture
 from senas.costs.budget import Cost
-from senas.errors import RunError
+from senas.errors import RunError, SearchFailedError
 from senas.parsing import from_plain, to_plain
-from senas.searching.trial import Purpose, Trial
+from senas.searching import schema
+from senas.searching.events import (
+    ENDS,
+    Ended,
+    Failed,
+    Interrupted,
+    Measured,
+    Opened,
+    Reported,
+    RunEventKind,
+    Started,
+    TrialEventKind,
+    started,
+    told,
+)
+from senas.searching.record import RunRecord
+from senas.searching.trial import Failure, Task, Trial
 
-EventKind = Literal["started", "reported", "finished", "stopped", "failed", "measured"]
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Started:
-    architecture: Architecture
-    seed: int
-    cost: Cost
-    purpose: Purpose = "search"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ended:
-    seconds: float
-    accuracy: float | None = None
-    failure: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Reported:
-    epoch: int
-    accuracy: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Measured:
-    latency_ms: float
-    drift: float
+_Event = tuple[RunEventKind | TrialEventKind, int, object]  # what happened, to which trial (0: the run), its payload
 
 
 class Journal:
-    """Events of a run, each committed to disk before the call returns.
+    """Events of a run. Each is on disk before the call that appends it returns.
+
+    One that is opened to read may be read while another process appends to it; `refresh` catches up.
 
     Args:
         path: of the SQLite file.
-        create: make a new one.
+        write: whether events will be appended; an older file is brought up to date then.
 
     Raises:
-        RunError: the file is missing, cannot be opened, or is of another schema.
+        RunError: the file is missing, is no journal, is of a newer schema, or an event cannot be read.
     """
 
-    def __init__(self, path: Path, *, create: bool = False):
+    def __init__(self, path: Path, *, write: bool = False):
         self.path = path
+        self._writer = schema.open_to_write(path) if write else None
+        self._record: RunRecord | None = None
         self._trials: dict[int, Trial] = {}
         self._history: list[int] = []
-        self._read_up_to = 0
-        if path.exists() == create:
-            raise RunError(f"{path}: {'is there already' if create else 'no such file'}")
+        self._memory: str | None = None
+        self._read_up_to = -1
+        self._spent = 0.0  # seconds of all sessions but the last
+        self._session: tuple[float, float] | None = None  # when the last one began, and its last event
         try:
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            version = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if create:
-                self._database.execute(
-                    "CREATE TABLE event (id INTEGER PRIMARY KEY, time REAL NOT NULL, "
-                    "kind TEXT NOT NULL, trial INTEGER NOT NULL, payload TEXT NOT NULL)"
-                )
-                self._database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        except sqlite3.Error as error:
-            raise RunError(f"{path}: not a readable journal ({error})") from None
-        if not create and version != SCHEMA_VERSION:
-            raise RunError(f"{path}: schema version: found {version}, expected {SCHEMA_VERSION}")
+            self.refresh()
+        except BaseException:
+            self.close()
+            raise
 
-    def started(
-        self, number: int, architecture: Architecture, seed: int, cost: Cost, purpose: Purpose = "search"
-    ) -> None:
-        """Record that a trial starts."""
-        self._append("started", number, _Started(architecture=architecture, seed=seed, cost=cost, purpose=purpose))
+    @classmethod
+    def create(cls, path: Path, record: RunRecord) -> "Journal":
+        """Make the journal of a new run, open to write."""
+        schema.create(path).close()
+        journal = cls(path, write=True)
+        journal.asked(record)
+        return journal
 
-    def reported(self, number: int, epoch: int, accuracy: float) -> None:
-        """Record an intermediate accuracy."""
-        self._append("reported", number, _Reported(epoch=epoch, accuracy=accuracy))
+    @property
+    def record(self) -> RunRecord:
+        """What was asked for, as it stands."""
+        if self._record is None:
+            raise RunError(f"{self.path}: found no event that says what was asked for")
+        return self._record
 
-    def finished(self, number: int, accuracy: float, seconds: float) -> None:
-        """Record that a trial ended with an accuracy."""
-        self._append("finished", number, _Ended(accuracy=accuracy, seconds=seconds))
+    @property
+    def trials(self) -> Mapping[int, Trial]:
+        """Every trial by its number, in order of starting."""
+        return self._trials
 
-    def stopped(self, number: int, accuracy: float | None, seconds: float) -> None:
-        """Record that early stopping ended a trial."""
-        self._append("stopped", number, _Ended(accuracy=accuracy, seconds=seconds))
-
-    def failed(self, number: int, failure: str, seconds: float) -> None:
-        """Record that a trial failed, and why."""
-        self._append("failed", number, _Ended(failure=failure, seconds=seconds))
-
-    def measured(self, number: int, latency_ms: float, drift: float) -> None:
-        """Record the latency of a trial's network, measured afresh, and how the machine has drifted until then."""
-        self._append("measured", number, _Measured(latency_ms=latency_ms, drift=drift))
-
-    def trials(self) -> list[Trial]:
-        """Every trial as its events tell it, in order of starting; only events since the last call are read.
-
-        Raises:
-            RunError: an event that cannot be read; the message names it.
-        """
-        for event, kind, number, payload in self._new_events():
-            where = f"{self.path}: event {event}"
-            if kind == "started":
-                if number not in self._trials:
-                    self._history.append(number)
-                start = from_plain(_Started, payload, where)
-                self._trials[number] = Trial(
-                    number=number,
-                    architecture=start.architecture,
-                    seed=start.seed,
-                    cost=start.cost,
-                    purpose=start.purpose,
-                )
-            elif number not in self._trials:
-                raise RunError(f"{where}: trial {number} has '{kind}' before 'started'")
-            else:
-                self._trials[number] = _told(self._trials[number], kind, payload, where)
-                if kind in ("finished", "stopped", "failed"):
-                    self._history.append(number)
-            self._read_up_to = event
-        return list(self._trials.values())
+    @property
+    def memory(self) -> dict[str, Any] | None:
+        """What the strategy needs to go on, as it stood after its latest proposal; `None` where it keeps nothing."""
+        if self._memory is None:
+            return None
+        found = _plain(self._memory, f"{self.path}: the strategy's memory")
+        if not isinstance(found, dict):
+            raise RunError(f"{self.path}: the strategy's memory: found {str(found)[:60]}, expected a table")
+        return found
 
     def history(self) -> list[Trial]:
         """Trials in the order in which they first started and ended.
 
         A trial is there once, where it started, while it runs, and a second time, where it ended, afterwards.
         """
-        trials = {trial.number: trial for trial in self.trials()}
-        return [trials[number] for number in self._history]
+        return [self._trials[number] for number in self._history]
+
+    def seconds(self) -> float:
+        """How long the run has been searched: from the beginning of each session to its last event."""
+        return self._spent + (self._session[1] - self._session[0] if self._session else 0.0)
+
+    def asked(self, record: RunRecord) -> None:
+        """Something else is asked for from now on."""
+        self._append(("asked", 0, record))
+
+    def opened(self) -> None:
+        """This process begins to search, or goes on."""
+        self._append(("opened", 0, Opened(host=socket.gethostname(), process=os.getpid())))
+
+    def started(self, number: int, task: Task, cost: Cost, memory: Mapping[str, Any] | None = None) -> None:
+        """A trial starts, and with it what the strategy remembers after having proposed it."""
+        start = Started(architecture=task.architecture, seed=task.seed, cost=cost, purpose=task.purpose)
+        remembered: list[_Event] = [] if memory is None else [("strategy", number, memory)]
+        self._append(*remembered, ("started", number, start))
+
+    def reported(self, number: int, epoch: int, accuracy: float) -> None:
+        """A trial has come to the end of an epoch."""
+        self._append(("reported", number, Reported(epoch=epoch, accuracy=accuracy)))
+
+    def finished(self, number: int, accuracy: float, seconds: float) -> None:
+        """A trial ended with an accuracy."""
+        self._append(("finished", number, Ended(accuracy=accuracy, seconds=seconds)))
+
+    def stopped(self, number: int, accuracy: float | None, seconds: float) -> None:
+        """Early stopping ended a trial."""
+        self._append(("stopped", number, Ended(accuracy=accuracy, seconds=seconds)))
+
+    def retried(self, number: int, failure: Failure, seconds: float) -> None:
+        """An attempt at a trial failed, and another one is to come."""
+        self._append(("retried", number, Failed(reason=failure.reason, failure=failure.text, seconds=seconds)))
+
+    def failed(self, number: int, failure: Failure, seconds: float) -> None:
+        """A trial failed for good."""
+        self._append(("failed", number, Failed(reason=failure.reason, failure=failure.text, seconds=seconds)))
+
+    def interrupted(self, number: int, seconds: float) -> None:
+        """An attempt at a trial was ended for no fault of its own, and the trial is to run again."""
+        self._append(("interrupted", number, Interrupted(seconds=seconds)))
+
+    def measured(self, number: int, latency_ms: float, drift: float) -> None:
+        """The latency of a trial's network was measured afresh, with what the machine has drifted until then."""
+        self._append(("measured", number, Measured(latency_ms=latency_ms, drift=drift)))
+
+    def refresh(self) -> None:
+        """Take in the events since the last time.
+
+        Raises:
+            RunError: one that cannot be read; the message names it.
+        """
+        if self._writer is not None:
+            self._read(self._writer)
+        else:
+            with closing(schema.open_to_read(self.path)) as reader:
+                self._read(reader)
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is merged into it."""
-        self._database.close()
+        """Close the file; where it was open to write, its log is merged into it."""
+        if self._writer is not None:
+            schema.close(self._writer)
 
-    def _append(self, kind: EventKind, number: int, payload: object) -> None:
-        self._database.execute(
-            "INSERT INTO event (time, kind, trial, payload) VALUES (?, ?, ?, ?)",
-            (time.time(), kind, number, json.dumps(to_plain(payload), allow_nan=False)),
-        )
+    def _read(self, database: sqlite3.Connection) -> None:
+        for event, when, kind, number, payload in self._events_of(database):
+            where = f"{self.path}: event {event}"
+            if not (event > self._read_up_to and isinstance(when, float) and isinstance(number, int)):
+                raise RunError(f"{where}: found time {when!r} and trial {number!r}, expected two numbers, in order")
+            if kind == "strategy":
+                self._memory = str(payload)
+            else:
+                self._take(str(kind), number, _plain(payload, where), when, where)
+            if self._session is not None:
+                self._session = self._session[0], max(self._session[1], when)
+            self._read_up_to = event
 
-    def _new_events(self) -> Iterator[tuple[int, str, int, Any]]:
+    def _take(self, kind: str, number: int, payload: object, when: float, where: str) -> None:
+        if kind == "asked":
+            self._record = from_plain(RunRecord, payload, where)
+        elif kind == "opened":
+            from_plain(Opened, payload, where)
+            self._spent, self._session = self.seconds(), (when, when)
+        elif kind == "started":
+            before = self._trials.get(number)
+            self._trials[number] = started(number, payload, where, before)
+            if before is None:
+                self._history.append(number)
+        elif number not in self._trials:
+            raise RunError(f"{where}: trial {number} has '{kind[:60]}' before 'started'")
+        else:
+            self._trials[number] = told(self._trials[number], kind, payload, where)
+            if kind in ENDS:
+                self._history.append(number)
+
+    def _append(self, *events: _Event) -> None:
+        """Append events, all of them or none, and take them in as any reader would."""
+        assert self._writer is not None, "opened to read"
+        now = time.time()
+        rows = [(now, kind, number, json.dumps(to_plain(what), allow_nan=False)) for kind, number, what in events]
         try:
-            for event, kind, number, payload in self._database.execute(
-                "SELECT id, kind, trial, payload FROM event WHERE id > ? ORDER BY id", (self._read_up_to,)
-            ):
-                yield event, kind, number, json.loads(payload)
-        except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.executemany("INSERT INTO event (time, kind, trial, payload) VALUES (?, ?, ?, ?)", rows)
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise SearchFailedError(
+                f"{self.path}: cannot be written to ({error}); what is in it is kept: senas resume goes on from there"
+            ) from None
+        self._read(self._writer)
+
+    def _events_of(self, database: sqlite3.Connection) -> Iterator[tuple[int, Any, Any, Any, Any]]:
+        query = "SELECT id, time, kind, trial, payload FROM event WHERE id > ? ORDER BY id"
+        try:
+            yield from database.execute(query, (self._read_up_to,))
+        except sqlite3.Error as error:
             raise RunError(f"{self.path}: not a readable journal ({error})") from None
 
 
-def _told(trial: Trial, kind: str, payload: object, where: str) -> Trial:
-    """The trial after one more event."""
-    match kind:
-        case "reported":
-            report = from_plain(_Reported, payload, where)
-            return replace(trial, epochs=(*trial.epochs, (report.epoch, report.accuracy)))
-        case "measured":
-            found = from_plain(_Measured, payload, where)
-            return replace(trial, measured_ms=found.latency_ms, drift=found.drift)
-        case "finished" | "stopped" | "failed":
-            end = from_plain(_Ended, payload, where)
-            if (kind == "finished" and end.accuracy is None) or not 0 <= (end.accuracy or 0) <= 1:
-                raise RunError(f"{where}: accuracy: found {end.accuracy}, allowed: 0 to 1")
-            return replace(trial, status=kind, accuracy=end.accuracy, seconds=end.seconds, failure=end.failure)
-        case _:
-            raise RunError(f"{where}: unknown kind '{kind}'")
+def _plain(payload: object, where: str) -> object:
+    try:
+        return json.loads(payload) if isinstance(payload, str) else None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{where}: not JSON ({error})") from None

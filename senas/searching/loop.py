@@ -1,24 +1,29 @@
 """The loop of a search: a strategy brought back to where the journal stands, then asked until the limits."""
 
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 
 from senas.architecture import Architecture
 from senas.costs.budget import cost_of
 from senas.errors import SearchFailedError
-from senas.searching.bridge import Limits, StrategySearcher
+from senas.searching.bridge import StrategySearcher
+from senas.searching.course import Course, Limits
 from senas.searching.driver import run_tune
 from senas.searching.engine import PATIENCE, ProposalEngine
 from senas.searching.extras import Extras
 from senas.searching.journal import Journal
-from senas.searching.pareto import hypervolume, pareto_front
 from senas.searching.run import Run
+from senas.searching.standing import Standing
 from senas.searching.trial import Purpose, Trial
+from senas.spaces.space import SearchSpace
 from senas.strategies.nni_space import NNISpace
 from senas.strategies.proposing import ProposingStrategy
 from senas.strategies.table import make_strategy
 from senas.training.evaluator import Evaluate
+
+from nni.nas.strategy import Strategy  # isort: skip  # after nni_space has chosen NNI's framework
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +39,7 @@ class SearchProgress:
         best_accuracy: of the front, `None` before the first result.
         hypervolume: of the front, in [0, 1].
         front: how many trials are on it.
-        last: the trial that ended last, if any.
+        last: the trial that ended last or, while it still runs, whose attempt failed last; if any.
         note: why the search ended before its trials were all there, once it has.
     """
 
@@ -62,12 +67,30 @@ def drive(run: Run, evaluate: Evaluate, address: str | None, on_progress: Callab
     """Run trials until the limits of a run are reached, from wherever its journal stands.
 
     Raises:
-        SearchFailedError: no trial of the run gave an accuracy.
+        SearchFailedError: no trial of the run gave an accuracy, or the journal cannot be written to.
         KeyboardInterrupt: after everything that had finished was kept.
     """
-    options, profile = run.record.options, run.profile()
-    cost = partial(cost_of, profile=profile, confidence=options.confidence)
-    engine = ProposalEngine(feasible=lambda arch: options.budget.keeps(cost(arch)))
+    try:
+        with closing(run.open_journal()) as journal:
+            note = _drive(run, journal, evaluate, address, on_progress)
+    except BaseException:
+        with suppress(OSError):  # on a full disk, what failed first is what has to be said
+            run.save_front()
+        raise
+    if not run.save_front():
+        raise SearchFailedError(f"{run.folder}: {_why_nothing(run, note)}")
+
+
+def _drive(
+    run: Run,
+    journal: Journal,
+    evaluate: Evaluate,
+    address: str | None,
+    on_progress: Callable[[SearchProgress], None],
+) -> str:
+    """The same with an open journal; returns why it ended early, if it did."""
+    options = run.record.options
+    cost = partial(cost_of, profile=run.profile(), confidence=options.confidence)
     space, problem = run.record.space, run.problem()
     strategy = make_strategy(
         options.strategy, problem, seed=options.seed, trials=options.trials, concurrency=options.concurrency
@@ -80,57 +103,89 @@ def drive(run: Run, evaluate: Evaluate, address: str | None, on_progress: Callab
         baseline=options.baseline,
         replicates=options.replicates,
     )
+    ours = strategy if isinstance(strategy, ProposingStrategy) else None
 
-    def on_replicate(arch: Architecture, accuracy: float) -> None:
-        if isinstance(strategy, ProposingStrategy):
-            strategy.observe(space.indices_of(arch), accuracy)
+    def observe(arch: Architecture, accuracy: float) -> None:
+        if ours is not None:
+            ours.observe(space.indices_of(arch), accuracy)
 
-    engine.start(strategy, NNISpace(space))
-    journal = run.open_journal()
-    searcher = StrategySearcher(
+    def on_change(trial: Trial) -> None:
+        standing.take(trial)
+        on_progress(_progress(run, journal, standing, extras))
+
+    standing = Standing(journal, run.objective, run.record.reference_cost)
+    engine = ProposalEngine(feasible=lambda arch: options.budget.keeps(cost(arch)))
+    course = Course(
         engine=engine,
         journal=journal,
         cost_of=cost,
-        limits=Limits(trials=run.record.trials, concurrency=options.concurrency, seconds=options.time_budget_seconds),
+        limits=_limits(run, journal),
         seed=options.seed,
         extras=extras.next,
-        on_replicate=on_replicate,
-        on_change=lambda: on_progress(_progress(run, journal, extras)),
+        observe=observe,
+        remember=(lambda: None) if ours is None else ours.memory,
+        scratch=run.scratch,
+        on_change=on_change,
     )
-    try:
-        searcher.replay()
-        on_progress(_progress(run, journal, extras))
-        if not searcher.complete:
-            run_tune(searcher, evaluate, options, address)
-            on_progress(_progress(run, journal, extras, note=_END_NOTES.get(searcher.end_reason, "")))
-    finally:
-        engine.close()
-        journal.close()
-        run.save_front()
-    if not run.front():
-        failures = [trial.failure for trial in run.trials() if trial.failure]
-        if failures:
-            reason = failures[-1].strip().splitlines()[-1]
-            said = f"none of {len(failures)} trials gave an accuracy; the last: {reason}"
-        else:
-            said = _END_NOTES.get(searcher.end_reason, "no trial finished")
-        raise SearchFailedError(f"{run.folder}: {said}")
+    recalled = recall(strategy, journal, space)
+    with closing(engine):
+        engine.start(strategy, NNISpace(space))
+        course.replay(recalled=recalled)
+        journal.opened()
+        on_progress(_progress(run, journal, standing, extras))
+        if not course.complete:
+            run_tune(StrategySearcher(course, scratch=run.scratch), evaluate, options, address)
+    note = _END_NOTES.get(course.end_reason, "")
+    on_progress(_progress(run, journal, standing, extras, note=note))
+    return note
 
 
-def _progress(run: Run, journal: Journal, extras: Extras, note: str = "") -> SearchProgress:
-    every, history = journal.trials(), journal.history()
-    purpose: Purpose = every[-1].purpose if every and not note else "search"  # a note is about the search
-    ended = [trial for trial in every if trial.status != "running" and trial.purpose == purpose]
-    front = pareto_front(every, run.objective)
+def _limits(run: Run, journal: Journal) -> Limits:
+    """What is left of the limits of a run."""
+    options, budget = run.record.options, run.record.options.time_budget_seconds
+    return Limits(
+        trials=run.record.trials,
+        concurrency=options.concurrency,
+        seconds=None if budget is None else budget - journal.seconds(),
+        trial_seconds=options.trial_seconds,
+        retries=options.retries,
+    )
+
+
+def recall(strategy: Strategy, journal: Journal, space: SearchSpace) -> bool:
+    """Let a strategy recall what it proposed, if it is one that can and the journal has its memory."""
+    memory = journal.memory
+    if memory is None or not isinstance(strategy, ProposingStrategy):
+        return False
+    searched = [trial for trial in journal.trials.values() if trial.purpose == "search"]
+    rows = [space.indices_of(trial.architecture) for trial in searched]
+    running = [row for row, trial in zip(rows, searched, strict=True) if trial.status == "running"]
+    strategy.recall(rows, running, memory)
+    return True
+
+
+def _why_nothing(run: Run, note: str) -> str:
+    failures = [trial.failure for trial in run.trials() if trial.failure]
+    if not failures:
+        return f"no trial finished{', ' if note else ''}{note}"
+    reason = failures[-1].strip().splitlines()[-1]
+    return f"none of {len(failures)} trials gave an accuracy; the last: {reason}"
+
+
+def _progress(run: Run, journal: Journal, standing: Standing, extras: Extras, note: str = "") -> SearchProgress:
+    latest = standing.latest
+    purpose: Purpose = latest.purpose if latest is not None and not note else "search"  # a note is about the search
+    searching = purpose == "search"
+    total = run.record.trials if searching else extras.total(purpose, [*journal.trials.values()])
     return SearchProgress(
         purpose=purpose,
-        ended=len(ended),
-        failed=sum(trial.status == "failed" for trial in ended),
-        running=sum(trial.status == "running" for trial in every),
-        trials=run.record.trials if purpose == "search" else extras.total(purpose, every),
-        best_accuracy=front[0].accuracy if front else None,
-        hypervolume=hypervolume(every, run.objective, run.record.reference_cost),
-        front=len(front),
-        last=next((trial for trial in reversed(history) if trial.status != "running"), None),
+        ended=standing.ended[purpose],
+        failed=standing.failed[purpose],
+        running=standing.running,
+        trials=total,
+        best_accuracy=standing.front[0].accuracy if standing.front else None,
+        hypervolume=standing.hypervolume,
+        front=len(standing.front),
+        last=standing.last,
         note=note,
     )

@@ -1,10 +1,10 @@
-"""What `run.json` holds: what was asked for, and of what."""
+"""What a run was asked for, and of what: the first event of its journal, and `run.json`."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from senas.costs.budget import Budget, Objective
-from senas.errors import OptionError, one_of
+from senas.errors import OptionError, RunError, one_of
 from senas.latency.calibration import CONFIDENCE
 from senas.spaces.space import SearchSpace
 from senas.training.loop import Recipe
@@ -34,7 +34,9 @@ class SearchOptions:
         cpus_per_trial: CPU cores, and threads, of one trial.
         gpus_per_trial: GPUs of one trial; a fraction shares one.
         early_stopping: whether ASHA (Li et al. 2020) stops the worse trials early.
-        time_budget_seconds: the strategy starts no trial later than this.
+        time_budget_seconds: the strategy's trials take no longer, in all sessions; what runs then is interrupted.
+        trial_seconds: an attempt at a trial that takes longer is ended as failed.
+        retries: how many more attempts a trial has that failed in a way that may not come again.
         baseline: whether the templates and random search of the same size are trained afterwards, for comparison.
         replicates: how many more trainings of architectures whose place on the front is not certain.
     """
@@ -52,6 +54,8 @@ class SearchOptions:
     confidence: float = CONFIDENCE
     baseline: bool = False
     replicates: int = 0
+    trial_seconds: float | None = None
+    retries: int = 1
 
     def __post_init__(self) -> None:
         limits = {
@@ -63,6 +67,8 @@ class SearchOptions:
             "gpus_per_trial": (self.gpus_per_trial, 0, 10_000),
             "confidence": (self.confidence, 0.5, 0.999),
             "time_budget_seconds": (1 if self.time_budget_seconds is None else self.time_budget_seconds, 0, 1e10),
+            "trial_seconds": (1 if self.trial_seconds is None else self.trial_seconds, 0.1, 1e10),
+            "retries": (self.retries, 0, 1_000),
         }
         for name, (value, least, most) in limits.items():
             if not least <= value <= most:
@@ -72,12 +78,31 @@ class SearchOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Code:
+    """What proposes and trains; another one may go on with a run, but not silently.
+
+    Attributes:
+        senas: its version.
+        source: a digest of what of its source proposes and trains.
+        nni: its version.
+        torch: its version.
+        evaluate: the name of the function that evaluates an architecture.
+    """
+
+    senas: str
+    source: str
+    nni: str
+    torch: str
+    evaluate: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """`run.json`.
+    """The identity of a run and what is asked of it: events of its journal, the latest of which is also `run.json`.
 
     Attributes:
         created: when, in UTC.
-        version: of senas.
+        version: of senas that created it.
         space: the whole space, so that the run does not depend on its file.
         space_digest: the identity of the space.
         profile_digest: the identity of `profile.json`, `None` where there is no profile.
@@ -85,6 +110,10 @@ class RunRecord:
         trials: how many the strategy may ask for, `options.trials` until a resumption asks for more.
         reference_cost: the cost that counts as worst in the hypervolume.
         training: `None` where the caller brought an `evaluate` of their own.
+        code: that searches; `None` in runs from before it was recorded.
+
+    Raises:
+        RunError: values that contradict each other.
     """
 
     format: Literal["senas-run/1"] = "senas-run/1"
@@ -97,3 +126,11 @@ class RunRecord:
     trials: int
     reference_cost: float
     training: Training | None
+    code: Code | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference_cost <= 0 or self.trials < 1:
+            found = f"{self.reference_cost} and {self.trials}"
+            raise RunError(f"reference_cost and trials: found {found}, allowed: more than 0")
+        if self.space.digest != self.space_digest:
+            raise RunError(f"space: found one of digest {self.space.digest}, expected {self.space_digest}")

@@ -1,29 +1,34 @@
 """A run: one search in a folder, with everything needed to resume, inspect and retrain."""
 
 import fcntl
+import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from senas.costs.budget import Objective
 from senas.errors import RunError
+from senas.files import os_reason
 from senas.latency.profile import LatencyProfile
-from senas.parsing import read_json, to_plain, write_json
+from senas.parsing import to_plain, write_json
 from senas.searching.findings import Believed, Findings, findings_of
+from senas.searching.identity import differences
 from senas.searching.journal import Journal
 from senas.searching.known import problem_of
 from senas.searching.pareto import hypervolume, knee, pareto_front
-from senas.searching.record import RunRecord, SearchOptions, Training
+from senas.searching.record import Code, RunRecord, SearchOptions, Training
+from senas.searching.schema import RUN_FILE
 from senas.searching.trial import Trial
 from senas.spaces.space import SearchSpace
 from senas.strategies.problem import Problem
 from senas.version import __version__
 
-RUN_FILE, JOURNAL_FILE, FRONT_FILE = "run.json", "journal.sqlite", "front.json"
-PROFILE_FILE, LOCK_FILE = "profile.json", "run.lock"
+JOURNAL_FILE, FRONT_FILE, PROFILE_FILE, LOCK_FILE = "journal.sqlite", "front.json", "profile.json", "run.lock"
+ARCHITECTURES_FOLDER, SCRATCH_FOLDER = "architectures", "trials"
 
 
 class Run:
@@ -38,15 +43,10 @@ class Run:
 
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
-        if not (self.folder / RUN_FILE).is_file():
-            raise RunError(f"{self.folder}: not a run folder, it has no {RUN_FILE}")
-        self.record = read_json(self.folder / RUN_FILE, RunRecord)
-        if self.record.reference_cost <= 0 or self.record.trials < 1:
-            found = f"{self.record.reference_cost} and {self.record.trials}"
-            raise RunError(f"{self.folder / RUN_FILE}: reference_cost and trials: found {found}, allowed: more than 0")
-        if self.record.space.digest != self.record.space_digest:
-            found, written = self.record.space.digest, self.record.space_digest
-            raise RunError(f"{self.folder / RUN_FILE}: space: found one of digest {found}, expected {written}")
+        if not (self.folder / JOURNAL_FILE).exists():
+            raise RunError(f"{self.folder}: not a run folder, it has no {JOURNAL_FILE}")
+        self._journal = Journal(self.inside(JOURNAL_FILE))
+        self._journal.record  # noqa: B018  # raises where it does not say what was asked for
 
     @classmethod
     def create(
@@ -58,6 +58,7 @@ class Run:
         reference_cost: float,
         profile: LatencyProfile | None,
         training: Training | None,
+        code: Code,
     ) -> "Run":
         """Make the folder of a new run.
 
@@ -65,11 +66,7 @@ class Run:
             RunError: the folder holds a run already, or cannot be written to.
         """
         folder = Path(folder)
-        if (folder / RUN_FILE).exists():
-            raise RunError(f"{folder}: holds a run already; go on with it (senas resume {folder}) or choose another")
-        for name in (JOURNAL_FILE, PROFILE_FILE):
-            if (folder / name).exists():
-                raise RunError(f"{folder}: holds {name} of another run; choose another folder")
+        check_unused(folder)
         record = RunRecord(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             version=__version__,
@@ -80,16 +77,38 @@ class Run:
             trials=options.trials,
             reference_cost=reference_cost,
             training=training,
+            code=code,
         )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if profile is not None:
                 profile.save(folder / PROFILE_FILE)
-            Journal(folder / JOURNAL_FILE, create=True).close()
+            Journal.create(folder / JOURNAL_FILE, record).close()
             write_json(folder / RUN_FILE, record)
         except OSError as error:
-            raise RunError(f"{folder}: cannot be written to ({error.strerror})") from None
+            raise RunError(f"{folder}: cannot be written to ({os_reason(error)})") from None
         return cls(folder)
+
+    @property
+    def record(self) -> RunRecord:
+        """What was asked for; `run.json` is a copy of it for people and other tools."""
+        return self._journal.record
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for what running trials keep."""
+        return self.inside(SCRATCH_FOLDER)
+
+    def inside(self, *names: str) -> Path:
+        """A path in the folder.
+
+        Raises:
+            RunError: a symbolic link makes it lead elsewhere; the run may come from a stranger.
+        """
+        path = self.folder.joinpath(*names)
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise RunError(f"{path}: found a link to {path.resolve()}, allowed: what is in the folder of the run")
+        return path
 
     @property
     def objective(self) -> Objective:
@@ -100,23 +119,20 @@ class Run:
         """The latency profile of the run, where it has one."""
         if self.record.profile_digest is None:
             return None
-        path = self.folder / PROFILE_FILE
+        path = self.inside(PROFILE_FILE)
         profile = LatencyProfile.load(path)
         if profile.digest != self.record.profile_digest:
             raise RunError(f"{path}: found a profile of digest {profile.digest}, expected {self.record.profile_digest}")
         return profile
 
     def open_journal(self) -> Journal:
-        """The journal, for reading and writing."""
-        return Journal(self.folder / JOURNAL_FILE)
+        """The journal, to append to."""
+        return Journal(self.inside(JOURNAL_FILE), write=True)
 
     def trials(self) -> list[Trial]:
-        """Every trial so far, in order of starting."""
-        journal = self.open_journal()
-        try:
-            return journal.trials()
-        finally:
-            journal.close()
+        """Every trial so far, in order of starting; a search may be going on meanwhile."""
+        self._journal.refresh()
+        return [*self._journal.trials.values()]
 
     def front(self) -> list[Trial]:
         """The Pareto front, best accuracy first."""
@@ -168,13 +184,12 @@ class Run:
             )
         return found[0]
 
-    def extend(self, *, trials: int | None = None, replicates: int | None = None, baseline: bool | None = None) -> None:
-        """Ask for other numbers of trials and replicates, or for a baseline, from now on.
+    def extend(self, *, trials: int | None = None, **options: Any) -> None:
+        """Ask for other numbers from now on.
 
         Args:
             trials: of the strategy in all; `None` leaves it as it is.
-            replicates: in all, likewise.
-            baseline: likewise.
+            options: fields of `SearchOptions`, likewise; replicates and the time budget are meant in all, too.
 
         Raises:
             RunError: fewer than have ended.
@@ -182,24 +197,40 @@ class Run:
         ended = Counter(trial.purpose for trial in self.trials() if trial.status != "running")
         for name, asked, least, so_far in (
             ("trials", trials, 1, ended["search"]),
-            ("replicates", replicates, 0, ended["replicate"]),
+            ("replicates", options.get("replicates"), 0, ended["replicate"]),
         ):
             if asked is not None and asked < max(least, so_far):
                 allowed = f"the {so_far} that have ended" if so_far else str(least)
                 raise RunError(f"{self.folder}: {name}: found {asked}, allowed: at least {allowed}")
-        options = self.record.options
-        extended = replace(
-            self.record,
-            trials=self.record.trials if trials is None else trials,
-            options=replace(
-                options,
-                replicates=options.replicates if replicates is None else replicates,
-                baseline=options.baseline if baseline is None else baseline,
-            ),
-        )
-        if extended != self.record:
-            write_json(self.folder / RUN_FILE, extended)
-            self.record = extended
+        changed = {name: value for name, value in options.items() if value is not None}
+        wanted = self.record.trials if trials is None else trials
+        self._ask(replace(self.record, trials=wanted, options=replace(self.record.options, **changed)))
+
+    def require_code(self, code: Code, *, force: bool) -> None:
+        """Refuse to go on with other code than the run was searched with, or take note of it.
+
+        Args:
+            code: of this process.
+            force: go on all the same: what has ended stays as it is, what comes may differ from what would have come.
+
+        Raises:
+            RunError: it differs; the message names in what.
+        """
+        before = self.record.code
+        changes = [] if before is None else [*differences(before, code)]
+        if changes and not force:
+            raise RunError(
+                f"{self.folder}: was searched with {'; '.join(changes)}; "
+                "with --force the search goes on, but not as it would have"
+            )
+        self._ask(replace(self.record, code=code))
+
+    def _ask(self, record: RunRecord) -> None:
+        if record != self.record:
+            with closing(self.open_journal()) as journal:
+                journal.asked(record)
+            self._journal.refresh()
+            write_json(self.inside(RUN_FILE), record)
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -208,12 +239,18 @@ class Run:
         Raises:
             RunError: another process does.
         """
-        with (self.folder / LOCK_FILE).open("w") as file:
+        try:
+            file = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            raise RunError(f"{self.folder}: cannot be searched in ({os_reason(error)})") from None
+        try:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise RunError(f"{self.folder}: another process is searching here") from None
             yield
+        finally:
+            os.close(file)
 
     def discard(self) -> None:
         """Remove the files of a run in which no trial has started, so that its folder can be used again."""
@@ -230,11 +267,20 @@ class Run:
         trials = self.trials()
         front = pareto_front(trials, self.objective)
         for trial in trials:
-            path = self.folder / "architectures" / f"{trial.digest}.json"
+            path = self.inside(ARCHITECTURES_FOLDER, f"{trial.digest}.json")
             if not path.exists():
                 trial.architecture.save(path)
-        write_json(self.folder / FRONT_FILE, [front_row(trial) for trial in front])
+        write_json(self.inside(FRONT_FILE), [front_row(trial) for trial in front])
         return front
+
+
+def check_unused(folder: Path) -> None:
+    """Raise `RunError` where a folder holds a run already, or a part of one."""
+    if (folder / JOURNAL_FILE).exists():
+        raise RunError(f"{folder}: holds a run already; go on with it (senas resume {folder}) or choose another folder")
+    for name in (RUN_FILE, PROFILE_FILE):
+        if (folder / name).exists():
+            raise RunError(f"{folder}: holds {name} of another run; choose another folder")
 
 
 def front_row(trial: Trial, belief: Believed | None = None) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from senas.latency.profile import LatencyProfile
 from senas.latency.sitting import SITTING_SECONDS, Sitting, drift_of, sit_with
 from senas.parsing import from_plain, to_plain
 from senas.searching.driver import run_alone
+from senas.searching.identity import this_code
 from senas.searching.loop import SearchProgress, drive
 from senas.searching.record import SearchOptions, Training
 from senas.searching.run import Run
@@ -36,6 +38,8 @@ def search(
     strategy: str = DEFAULT_STRATEGY,
     trials: int = 24,
     time_budget_seconds: float | None = None,
+    trial_seconds: float | None = None,
+    retries: int = 1,
     seed: int = 0,
     concurrency: int | None = None,
     cpus_per_trial: float = 1,
@@ -51,7 +55,9 @@ def search(
     Args:
         space: what to search.
         evaluate: `(architecture, seed, report) -> top-1 accuracy in [0, 1]`, run in worker processes; `report(epoch,
-            accuracy)` is optional and lets early stopping work. `senas.TrainingEvaluator` is the one senas brings.
+            accuracy)` is optional and lets early stopping work, and `report.folder` is a folder of the trial's own
+            (or `None`) in which to keep what spares a later attempt the epochs that are done.
+            `senas.TrainingEvaluator` is the one senas brings.
         out: the folder of the run, made by this call.
         profile: predicts latency; needed for a latency budget or objective. It is taken as it is: `senas.recheck` ties
             an older one to how the machine runs today.
@@ -62,7 +68,10 @@ def search(
         max_params: likewise, in parameters.
         strategy: a key of `senas.strategies.table.STRATEGIES`.
         trials: how many architectures the strategy may have trained; failed trials count.
-        time_budget_seconds: the strategy starts no trial later than this.
+        time_budget_seconds: the strategy's trials take no longer in all, resumptions included. One that would not end
+            in time is not started; one that has not is interrupted, and a resumption with more time runs it again.
+        trial_seconds: an attempt at a trial that takes longer has failed, and its worker is killed.
+        retries: how many more attempts a trial has that raised, ran out of memory or lost its worker.
         seed: of everything random.
         concurrency: trials at a time; by default as many as fit the machine.
         cpus_per_trial: CPU cores, and threads, of one trial.
@@ -99,6 +108,8 @@ def search(
         gpus_per_trial=gpus_per_trial,
         early_stopping=early_stopping,
         time_budget_seconds=time_budget_seconds,
+        trial_seconds=trial_seconds,
+        retries=retries,
         baseline=baseline,
         replicates=replicates,
     )
@@ -113,6 +124,7 @@ def search(
         reference_cost=budget.of(options.objective) or cost_of(largest, profile, confidence).of(options.objective),
         profile=profile,
         training=_training(evaluate),
+        code=this_code(evaluate),
     )
     try:
         with run.claimed():
@@ -128,27 +140,36 @@ def resume(
     *,
     evaluate: Evaluate | None = None,
     trials: int | None = None,
+    time_budget_seconds: float | None = None,
+    trial_seconds: float | None = None,
+    retries: int | None = None,
     baseline: bool | None = None,
     replicates: int | None = None,
+    force: bool = False,
     address: str | None = None,
     on_progress: Callable[[SearchProgress], None] = lambda _: None,
 ) -> Run:
-    """Go on where a run stopped.
+    """Go on where a run stopped, whatever stopped it.
 
-    The strategy starts again from its seed and is asked and told what the journal says, in the same order, so that it
-    stands where it stood: nothing that ended is trained twice, and what was running is trained again first.
+    The strategy recalls what the journal says, or is asked and told it again in the same order, so that it stands where
+    it stood: nothing that ended is trained twice, and what was running is trained again first, from its last checkpoint
+    where it has one.
 
     Args:
         folder: of the run.
         evaluate: needed where the run was started with an `evaluate` of one's own.
         trials: of the strategy in all; as many as were asked for by default.
-        baseline: as for `search`; by default as it was asked for.
+        time_budget_seconds: as for `search`, in all; by default as it was asked for.
+        trial_seconds: as for `search`; likewise.
+        retries: as for `search`; likewise.
+        baseline: as for `search`; likewise.
         replicates: in all; likewise.
+        force: go on although the code is not the one that the run was searched with.
         address: of a running Ray cluster to join.
         on_progress: called after every start and end of a trial.
 
     Raises:
-        SenasError: not a run, it needs an `evaluate`, or its profile is of another device.
+        SenasError: not a run, it needs an `evaluate`, its profile is of another device, its code another.
         SearchFailedError: no trial gave an accuracy.
         KeyboardInterrupt: after everything that had finished was kept.
     """
@@ -162,7 +183,15 @@ def resume(
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
         evaluate = TrainingEvaluator(data=training.data, recipe=training.recipe, device=training.device)
     with run.claimed():
-        run.extend(trials=trials, baseline=baseline, replicates=replicates)
+        run.require_code(this_code(evaluate), force=force)
+        run.extend(
+            trials=trials,
+            time_budget_seconds=time_budget_seconds,
+            trial_seconds=trial_seconds,
+            retries=retries,
+            baseline=baseline,
+            replicates=replicates,
+        )
         drive(run, evaluate, address, on_progress)
     return run
 
@@ -182,14 +211,13 @@ def measure_front(run: Run, *, address: str | None = None, seconds: float = SITT
     sitting = measure() if _is_here(profile, address) else run_alone(measure, address or "")
     now = drift_of(profile.anchors, sitting.anchors)
     at_start = profile.calibration.drift
-    journal = run.open_journal()
-    for trial in front:
-        operations = profile.network_load(trial.architecture).operations
-        predicted = trial.cost.latency_ms
-        assert predicted is not None
-        drift = now.now(at_start.then(predicted, operations), operations) / predicted
-        journal.measured(trial.number, sitting.networks[trial.digest].estimate_ms, drift)
-    journal.close()
+    with closing(run.open_journal()) as journal:
+        for trial in front:
+            operations = profile.network_load(trial.architecture).operations
+            predicted = trial.cost.latency_ms
+            assert predicted is not None
+            drift = now.now(at_start.then(predicted, operations), operations) / predicted
+            journal.measured(trial.number, sitting.networks[trial.digest].estimate_ms, drift)
     return run.save_front()
 
 

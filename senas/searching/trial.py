@@ -11,6 +11,23 @@ from senas.costs.budget import Cost
 
 Status = Literal["running", "finished", "stopped", "failed"]
 Purpose = Literal["search", "baseline", "replicate"]
+Reason = Literal["exception", "diverged", "invalid", "memory", "lost", "time"]
+RETRIED: tuple[Reason, ...] = ("exception", "memory", "lost")
+"""Failures that may not come again; a loss that diverged or a result that is no accuracy does, with the same seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an attempt at a trial gave no accuracy.
+
+    Attributes:
+        reason: an `exception` of the evaluation; a loss that `diverged`; an `invalid` result, which is no accuracy; out
+            of `memory`; a worker or node that was `lost`; the `time` limit of a trial.
+        text: what there is to read of it, a traceback where there is one.
+    """
+
+    reason: Reason
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +59,9 @@ class Trial:
         status: `stopped` is early stopping's doing; such an accuracy is of an unfinished training.
         accuracy: top-1 in [0, 1], of the last report where the trial was stopped, `None` while running or failed.
         epochs: accuracy after each reported epoch, as (epoch, accuracy).
-        seconds: from start to end.
-        failure: why it failed, a traceback where there is one.
+        seconds: of the last attempt, from start to end.
+        attempts: how many times it was started.
+        failures: of its attempts, in order; where it `failed`, the last one decided.
         measured_ms: the latency of the network measured afresh after the search.
         drift: how many times as long it was to be expected to take then as at the start of the search, going by the
             profile's anchor networks.
@@ -59,7 +77,8 @@ class Trial:
     accuracy: float | None = None
     epochs: tuple[tuple[int, float], ...] = ()
     seconds: float | None = None
-    failure: str | None = None
+    attempts: int = 1
+    failures: tuple[Failure, ...] = ()
     measured_ms: float | None = None
     drift: float | None = None
     trainings: int = 1
@@ -68,6 +87,11 @@ class Trial:
     def digest(self) -> str:
         """The digest of the architecture."""
         return self.architecture.digest
+
+    @property
+    def failure(self) -> str | None:
+        """Why it failed, a traceback where there is one; `None` where it has not."""
+        return self.failures[-1].text if self.status == "failed" and self.failures else None
 
 
 def averaged(trials: Sequence[Trial]) -> list[Trial]:

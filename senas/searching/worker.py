@@ -4,41 +4,83 @@ import math
 import numbers
 import traceback
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 
 from senas.architecture import Architecture
+from senas.errors import TrainingDivergedError
+from senas.searching.trial import Reason
 from senas.training.evaluator import Evaluate
 
 MAX_EPOCH = 1_000_000
 
 
+class InvalidResultError(ValueError):
+    """An evaluation gave something that is no accuracy."""
+
+
+class TrialReport:
+    """What a trial's evaluation reports to.
+
+    Attributes:
+        folder: of the trial's own, which outlives this worker: what is kept there is there again when the trial has to
+            be run again, wherever the folder of the run can be seen. `None` where it cannot.
+    """
+
+    def __init__(self, folder: Path | None):
+        self.folder = folder
+
+    def __call__(self, epoch: int, accuracy: float) -> None:
+        """Report a validation accuracy in [0, 1] after an epoch."""
+        if not 0 <= epoch <= MAX_EPOCH:
+            raise InvalidResultError(f"report: found epoch {epoch}, allowed: 0 to {MAX_EPOCH}")
+        tune.report({"epoch": int(epoch), "accuracy": _checked(accuracy, f"report of epoch {epoch}")})
+
+
 def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> None:
     """Evaluate one architecture.
 
-    Reports `{"epoch", "accuracy"}` as the evaluation does, and at the end either `{"final"}` or `{"failure"}`. A
-    failure is data, not an exception, so that the worker stays in use.
+    Reports `{"epoch", "accuracy"}` as the evaluation does, and at the end `{"final"}` or `{"failure", "reason"}`. A
+    failure is data, not an exception, so that the worker stays in use; unless it may have left the worker unusable.
 
     Args:
-        config: `architecture` (JSON), `seed`, and `purpose`, which is the scheduler's business.
+        config: `architecture` (JSON), `seed`, `folder` to keep things in, and `purpose`, the scheduler's business.
         evaluate: where Ray keeps the function that `senas.search` was given.
+
+    Raises:
+        MemoryError: or another failure after which a new worker is needed.
     """
-
-    def report(epoch: int, accuracy: float) -> None:
-        if not 0 <= epoch <= MAX_EPOCH:
-            raise ValueError(f"report: found epoch {epoch}, allowed: 0 to {MAX_EPOCH}")
-        tune.report({"epoch": int(epoch), "accuracy": _checked(accuracy, f"report of epoch {epoch}")})
-
     try:
         function = _fetch(evaluate)  # first: its module may register the kinds of cells in the architecture
         arch = Architecture.from_json(config["architecture"])
+        report = TrialReport(_usable(config["folder"]))
         accuracy = _checked(function(arch, config["seed"], report), "evaluate")
-    except Exception:  # whatever a user's evaluation raises is a failed trial, not a failed search
-        tune.report({"failure": traceback.format_exc()})
+    except Exception as error:  # whatever a user's evaluation raises is a failed trial, not a failed search
+        if _reason(error) == "memory" or "CUDA error" in str(error):
+            raise
+        tune.report({"failure": traceback.format_exc(), "reason": _reason(error)})
     else:
         tune.report({"final": accuracy})
+
+
+def _reason(error: Exception) -> Reason:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return "memory"
+    if isinstance(error, TrainingDivergedError):
+        return "diverged"
+    return "invalid" if isinstance(error, InvalidResultError) else "exception"
+
+
+def _usable(folder: str | None) -> Path | None:
+    """The folder of a trial, made where the folder of the run is there: on another machine it may not be."""
+    if folder is None or not Path(folder).parent.parent.is_dir():
+        return None
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(folder)
 
 
 @lru_cache(maxsize=1)
@@ -52,4 +94,4 @@ def _checked(accuracy: object, source: str) -> float:
         value = float(accuracy)
         if math.isfinite(value) and 0 <= value <= 1:
             return value
-    raise ValueError(f"{source}: found {accuracy!r}, expected a top-1 accuracy in [0, 1]")
+    raise InvalidResultError(f"{source}: found {accuracy!r}, expected a top-1 accuracy in [0, 1]")

@@ -1,6 +1,6 @@
 """The default strategy: a surrogate on accuracy, exact costs, expected hypervolume improvement."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import moocore
@@ -83,14 +83,14 @@ class ExpectedHypervolumeImprovement(ProposingStrategy):
                 parents = rows[np.argsort(-gains, kind="stable")[:_PARENTS]]
         return best
 
-    def state_dict(self) -> dict[str, Any]:
+    def memory(self) -> dict[str, Any]:
         """With the surrogate's hyper-parameters."""
-        return {**super().state_dict(), "hyper": self._hyper, "fitted_with": self._fitted_with}
+        return {**super().memory(), "hyper": self._hyper, "fitted_with": self._fitted_with}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
-        super().load_state_dict(state_dict)
-        self._hyper, self._fitted_with = state_dict["hyper"], state_dict["fitted_with"]
+    def _remember(self, memory: Mapping[str, Any]) -> None:
+        super()._remember(memory)
+        hyper, self._fitted_with = memory["hyper"], int(memory["fitted_with"])
+        self._hyper = None if hyper is None else [float(value) for value in hyper]
 
     def _spread_out(self, space: "_KnownSpace") -> NDArray[np.integer] | None:
         """The next row of the initial design: in a stratum of the cost with none yet, far from those there are."""

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from senas.errors import SearchFailedError
 from senas.strategies import nni_space  # noqa: F401  # chooses NNI's framework
 from senas.strategies.candidates import key
 from senas.strategies.problem import Problem, Rows
@@ -62,6 +64,30 @@ class ProposingStrategy(Strategy, ABC):
         self._rows.append(row)
         self._accuracies.append(accuracy)
 
+    def memory(self) -> dict[str, Any]:
+        """What the strategy knows beside the rows it proposed and their results, as plain data."""
+        return {"random": self.rng.bit_generator.state}
+
+    def recall(
+        self, proposed: Iterable[NDArray[np.integer]], running: Iterable[NDArray[np.integer]], memory: Mapping[str, Any]
+    ) -> None:
+        """Go on as a strategy whose `memory` this was; results are to be told anew, with `observe`.
+
+        Args:
+            proposed: every row that it had proposed.
+            running: those that have no result; they are proposed again first, in this order.
+            memory: as it was after its latest proposal.
+
+        Raises:
+            SearchFailedError: this is no memory of this strategy.
+        """
+        self.known = {key(row) for row in proposed}
+        self._again = deque(running)
+        try:
+            self._remember(memory)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise SearchFailedError(f"the strategy's memory: not one of {type(self).__name__} ({error!r})") from None
+
     def state_dict(self) -> dict[str, Any]:
         """All that the strategy needs to go on: what was running is proposed again first."""
         return {
@@ -69,16 +95,17 @@ class ProposingStrategy(Strategy, ABC):
             "accuracies": list(self._accuracies),
             "proposed": [np.frombuffer(row, dtype=np.int64).tolist() for row in sorted(self.known)],
             "running": [row.tolist() for row in (*self._pending.values(), *self._again)],
-            "random": self.rng.bit_generator.state,
+            **self.memory(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
         self._rows = [np.array(row) for row in state_dict["rows"]]
         self._accuracies = list(state_dict["accuracies"])
-        self.known = {key(np.array(row)) for row in state_dict["proposed"]}
-        self._again = deque(np.array(row) for row in state_dict["running"])
-        self.rng.bit_generator.state = state_dict["random"]
+        self.recall(map(np.array, state_dict["proposed"]), map(np.array, state_dict["running"]), state_dict)
+
+    def _remember(self, memory: Mapping[str, Any]) -> None:
+        self.rng.bit_generator.state = memory["random"]
 
     def _initialize(self, model_space: ExecutableModelSpace, engine: ExecutionEngine) -> ExecutableModelSpace:
         engine.register_model_event_callback(ModelEventType.TrainingEnd, self._on_training_end)

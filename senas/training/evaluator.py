@@ -1,17 +1,26 @@
 """The evaluator that a search calls by default: train one architecture, return its validation accuracy."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
+
+import torch
 
 from senas.architecture import Architecture, Input
-from senas.nn.network import build_network
+from senas.errors import RunError
+from senas.nn.network import Network, build_network
+from senas.parsing import digest_of, to_plain
+from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import Dataset
 from senas.training.loop import Recipe, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
 from senas.training.sources import DataFunction, load_data, located
 
 Report = Callable[[int, float], None]
 Evaluate = Callable[[Architecture, int, Report], float]
+
+CHECKPOINT_SECONDS = 20.0  # between checkpoints at least: short trainings are as quickly repeated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +43,7 @@ class TrainingEvaluator:
         object.__setattr__(self, "data", located(self.data))
 
     def __call__(self, arch: Architecture, seed: int, report: Report) -> float:
-        """Train from scratch.
+        """Train from scratch, or from the last checkpoint in `report.folder`, where there is such a folder.
 
         Args:
             arch: what to train.
@@ -42,18 +51,39 @@ class TrainingEvaluator:
             report: told (epoch, validation accuracy) after each epoch.
 
         Returns:
-            Validation accuracy after the last epoch, in [0, 1].
+            Validation accuracy after the last epoch, in [0, 1]; the same with and without an interruption.
         """
         data = _validation_data(self.data, arch.input, self.device)
         data.require(arch)
         statistics = pixel_statistics(data.train)
         network = build_network(arch, seed=seed).to(self.device)
         optimizer = make_optimizer(network, self.recipe)
-        accuracy = 0.0
-        for epoch, _ in train_epochs(network, optimizer, data, self.recipe, seed=seed):
+        path = self._checkpoint(arch, seed, getattr(report, "folder", None))
+        epoch, accuracy = (0, 0.0) if path is None else _restored(path, network, optimizer)
+        saved = time.monotonic()
+        for epoch, _ in train_epochs(network, optimizer, data, self.recipe, seed=seed, start=epoch):  # noqa: B020
             accuracy = top1_accuracy(network, data.test, statistics)
             report(epoch, accuracy)
+            if path is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                save_checkpoint(path, network, optimizer, {"epoch": epoch, "accuracy": accuracy})
+                saved = time.monotonic()
         return accuracy
+
+    def _checkpoint(self, arch: Architecture, seed: int, folder: Path | None) -> Path | None:
+        """A file whose name tells the whole training, so that no other one goes on from it."""
+        training = {"digest": arch.digest, "seed": seed, "recipe": to_plain(self.recipe), "data": str(self.data)}
+        return None if folder is None else folder / f"{digest_of(training)}.safetensors"
+
+
+def _restored(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
+    """The epochs that are done and the accuracy after them, none where there is no checkpoint."""
+    about = load_checkpoint(path, network, optimizer)
+    if about is None:
+        return 0, 0.0
+    epoch, accuracy = about.get("epoch"), about.get("accuracy")
+    if not isinstance(epoch, int) or not isinstance(accuracy, float):
+        raise RunError(f"{path}: found epoch {epoch!r} and accuracy {accuracy!r}, expected numbers")
+    return epoch, accuracy
 
 
 @lru_cache(maxsize=2)

@@ -1,0 +1,165 @@
+"""The SQLite file of a journal: made, opened to write or only to read, brought up to date, refused if foreign."""
+
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from senas.errors import RunError
+from senas.parsing import read_plain
+
+VERSION = 2
+RUN_FILE = "run.json"
+
+_TABLE = (
+    "CREATE TABLE event (id INTEGER PRIMARY KEY, time REAL NOT NULL, "
+    "kind TEXT NOT NULL, trial INTEGER NOT NULL, payload TEXT NOT NULL)"
+)
+_LONGEST = 64 * 2**20  # bytes of one payload
+
+
+def create(path: Path) -> sqlite3.Connection:
+    """Make a new file, and open it to write.
+
+    Raises:
+        RunError: there is one already, or it cannot be made.
+    """
+    if path.exists() or path.is_symlink():
+        raise RunError(f"{path}: is there already")
+    try:
+        database = _connected(path, "rwc")
+        database.execute(_TABLE)
+        database.execute(f"PRAGMA user_version={VERSION}")
+        return _durable(database)
+    except sqlite3.Error as error:
+        raise RunError(f"{path}: cannot be made ({error})") from None
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """Open a file to append to it; an older one is brought up to date for good.
+
+    Raises:
+        RunError: it is missing, cannot be opened, is no journal, or is of a newer schema.
+    """
+    try:
+        database = _checked(_connected(path, "rw"), path)
+        _migrate(database, path)
+        return _durable(database)
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from None
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file that may belong to somebody else, or to a search that is going on; nothing is written.
+
+    Raises:
+        RunError: it is missing, cannot be opened, is no journal, or is of a newer schema.
+    """
+    try:
+        try:
+            database = _checked(_connected(path, "ro"), path)
+        except sqlite3.OperationalError:  # a search was killed, and SQLite may not make the files here to read its log
+            database = _checked(_copied(path), path)
+        if _version(database) < VERSION:
+            older, database = database, sqlite3.connect(":memory:", isolation_level=None)
+            with closing(older):
+                older.backup(database)
+            _migrate(database, path)
+        return database
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from None
+
+
+def close(database: sqlite3.Connection) -> None:
+    """Close a file that was opened to write, merging its log, so that the one file is all there is to copy."""
+    with suppress(sqlite3.Error):  # somebody is reading: it stays as it is
+        database.execute("PRAGMA journal_mode=DELETE")
+    database.close()
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    if mode != "rwc" and not path.is_file():
+        raise RunError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, isolation_level=None)
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    database.execute("PRAGMA trusted_schema=OFF")
+    return database
+
+
+def _copied(path: Path) -> sqlite3.Connection:
+    """The same journal from a copy that only this connection sees."""
+    with tempfile.TemporaryDirectory(prefix="senas-journal-") as folder:
+        for name in (path.name, f"{path.name}-wal"):
+            if path.with_name(name).is_file():
+                shutil.copyfile(path.with_name(name), Path(folder) / name)
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        with closing(_connected(Path(folder) / path.name, "rw")) as copy:
+            copy.backup(memory)
+        return memory
+
+
+def _checked(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """The database, if there is nothing in it but the table of events: views and triggers could do anything."""
+    found = database.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    version = _version(database)
+    if found != [("table", "event", _TABLE)]:
+        database.close()
+        raise RunError(f"{path}: not a journal, found {len(found)} objects in it, expected the table of events alone")
+    if not 1 <= version <= VERSION:
+        database.close()
+        raise RunError(f"{path}: schema version: found {version}, allowed: 1 to {VERSION}")
+    return database
+
+
+def _durable(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Every commit is on disk when it returns, and others can read meanwhile."""
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    return database
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return database.execute("PRAGMA user_version").fetchone()[0]
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> RunError:
+    return RunError(f"{path}: not a readable journal ({error})")
+
+
+def _migrate(database: sqlite3.Connection, path: Path) -> None:
+    """Bring a journal up to date, step by step, each whole or not at all."""
+    for version in range(_version(database), VERSION):
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            _STEPS[version](database, path)
+            database.execute(f"PRAGMA user_version={version + 1}")
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+        database.execute("COMMIT")
+
+
+def _from_1(database: sqlite3.Connection, path: Path) -> None:
+    """What was asked for stood in `run.json` alone, and a failure had no reason."""
+    asked = json.dumps(read_plain(path.with_name(RUN_FILE)))
+    database.execute("INSERT INTO event SELECT 0, coalesce(min(time), 0), 'asked', 0, ? FROM event", (asked,))
+    ends = "SELECT id, kind, payload FROM event WHERE kind IN ('finished', 'stopped', 'failed')"
+    for event, kind, payload in database.execute(ends).fetchall():
+        try:
+            old = json.loads(payload)
+            new = {"seconds": old["seconds"]}
+            if kind == "failed":
+                text = str(old["failure"])
+                new |= {"reason": "exception" if text.startswith("Traceback") else "lost", "failure": text}
+            else:
+                new["accuracy"] = old["accuracy"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise RunError(f"{path}: event {event}: found no end of a trial of schema version 1") from None
+        database.execute("UPDATE event SET payload = ? WHERE id = ?", (json.dumps(new), event))
+
+
+_STEPS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {1: _from_1}  # from that version to the next

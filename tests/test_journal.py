@@ -1,0 +1,253 @@
+"""The journal: what it tells, its order, its schema, what it refuses."""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import formula_profile, run_record
+
+from senas.costs.budget import cost_of
+from senas.errors import SearchFailedError, SenasError
+from senas.parsing import to_plain
+from senas.searching import schema
+from senas.searching.journal import Journal
+from senas.searching.trial import Failure, Task, Trial
+
+
+@pytest.fixture
+def archs(tiny):
+    return [tiny.random(np.random.default_rng(seed)) for seed in range(4)]
+
+
+@pytest.fixture
+def journal(tiny, tmp_path):
+    with closing(Journal.create(tmp_path / "journal.sqlite", run_record(tiny))) as journal:
+        yield journal
+
+
+def start(journal, number, arch, **fields):
+    journal.started(number, Task(purpose="search", architecture=arch, seed=number), cost_of(arch, None), **fields)
+
+
+def events(path):
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT kind, trial FROM event ORDER BY id").fetchall()
+
+
+def test_tells_every_trial(journal, archs, tiny):
+    cost = cost_of(archs[0], formula_profile(tiny))
+    for number, arch in enumerate(archs, 1):
+        journal.started(number, Task(purpose="search", architecture=arch, seed=number), cost)
+    journal.reported(1, 1, 0.5)
+    journal.reported(1, 2, 0.6)
+    journal.finished(1, 0.7, 2.0)
+    journal.measured(1, 1.25, 1.5)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        journal.reported(2, 3, float("nan"))
+    lost = Failure(reason="lost", text="Traceback\n  no 'such' \"thing\"")
+    journal.retried(2, lost, 1.0)
+    journal.started(2, Task(purpose="search", architecture=archs[1], seed=2), cost)
+    journal.failed(2, replace(lost, reason="memory"), 1.5)
+    journal.stopped(3, 0.4, 1.5)
+    expected = [
+        Trial(number=1, architecture=archs[0], seed=1, cost=cost, status="finished", accuracy=0.7,
+              epochs=((1, 0.5), (2, 0.6)), seconds=2.0, measured_ms=1.25, drift=1.5),
+        Trial(number=2, architecture=archs[1], seed=2, cost=cost, status="failed", seconds=1.5, attempts=2,
+              failures=(lost, replace(lost, reason="memory"))),
+        Trial(number=3, architecture=archs[2], seed=3, cost=cost, status="stopped", accuracy=0.4, seconds=1.5),
+        Trial(number=4, architecture=archs[3], seed=4, cost=cost),
+    ]  # fmt: skip
+    assert [*journal.trials.values()] == expected
+    assert [t.number for t in journal.history()] == [1, 2, 3, 4, 1, 2, 3]
+    beside = Journal(journal.path)  # another process reading a live run
+    assert beside.trials == journal.trials and beside.record == journal.record
+    journal.finished(4, 0.1, 0.1)
+    beside.refresh()
+    assert beside.trials[4].status == "finished" and beside.trials == journal.trials
+
+
+def test_an_attempt_that_goes_on_from_a_checkpoint_repeats_some_epochs(journal, archs):
+    start(journal, 1, archs[0])
+    for epoch, accuracy in ((1, 0.1), (2, 0.2), (3, 0.3)):
+        journal.reported(1, epoch, accuracy)
+    start(journal, 1, archs[0])
+    journal.reported(1, 3, 0.3)
+    journal.reported(1, 4, 0.4)
+    assert journal.trials[1].epochs == ((1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4))
+    assert journal.trials[1].attempts == 2
+
+
+def test_what_a_strategy_remembers_is_on_disk_with_the_start_of_its_proposal(journal, archs):
+    assert journal.memory is None
+    start(journal, 1, archs[0], memory={"random": 2**100, "hyper": [0.1, 1e-17]})
+    start(journal, 2, archs[1])
+    journal.finished(1, 0.5, 1.0)
+    assert Journal(journal.path).memory == {"random": 2**100, "hyper": [0.1, 1e-17]}
+    kinds = [("asked", 0), ("strategy", 1), ("started", 1), ("started", 2), ("finished", 1)]
+    assert events(journal.path) == kinds
+
+
+def test_the_time_of_all_sessions_is_counted(journal, archs, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    for begin, end in ((100.0, 130.0), (1000.0, 1005.0)):  # what lies between sessions does not count
+        now[0] = begin
+        journal.opened()
+        now[0] = end
+        start(journal, int(begin), archs[0])
+    assert journal.seconds() == Journal(journal.path).seconds() == 30.0 + 5.0
+
+
+def test_a_closed_journal_is_one_file_that_needs_no_other(journal, tmp_path, archs):
+    start(journal, 1, archs[0])
+    assert (tmp_path / "journal.sqlite-wal").exists()
+    journal.close()
+    assert [path.name for path in tmp_path.glob("journal*")] == ["journal.sqlite"]
+
+
+def test_a_full_disk_is_said_and_what_was_written_is_kept(journal, archs):
+    start(journal, 1, archs[0])
+    pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
+    journal._writer.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(SearchFailedError, match=r"journal.sqlite: cannot be written to \(database or disk is full\)"):
+        for number in range(2, 100):
+            start(journal, number, archs[1], memory={"much": "x" * 1000})
+    kept = Journal(journal.path)
+    assert 1 in kept.trials and len(kept.trials) < 98
+    kinds = [kind for kind, _ in events(journal.path)]
+    assert kinds.count("strategy") == kinds.count("started") - 1  # both or none
+    journal._writer.execute("PRAGMA max_page_count=100000")
+    start(journal, 200, archs[1])
+    assert 200 in Journal(journal.path).trials
+
+
+def test_events_that_make_no_sense_are_named(journal, archs):
+    start(journal, 1, archs[0])
+    journal.finished(1, 0.5, 1.0)
+    for kind, trial, payload, said in (
+        ("finished", 7, {"accuracy": 0.5, "seconds": 1.0}, "trial 7 has 'finished' before 'started'"),
+        ("finished", 1, {"accuracy": 0.5, "seconds": 1.0}, "trial 1 is finished, 'finished' cannot follow"),
+        ("dreamt", 1, {}, "trial 1 is finished, 'dreamt' cannot follow"),
+        ("opened", 0, {"host": 3, "process": 1}, "found 3, expected a string"),
+        ("asked", 0, [], "expected a table"),
+        ("started", "one", {}, "trial 'one'"),
+    ):
+        with closing(sqlite3.connect(journal.path)) as database, database:
+            text = json.dumps(payload)
+            database.execute("INSERT INTO event VALUES (NULL, 1.5, ?, ?, ?)", (kind, trial, text))
+        with pytest.raises(SenasError, match=said):
+            Journal(journal.path)
+        with closing(sqlite3.connect(journal.path)) as database, database:
+            database.execute("DELETE FROM event WHERE id = (SELECT max(id) FROM event)")
+    Journal(journal.path)
+
+
+def test_files_that_are_no_journals_are_refused(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with pytest.raises(SenasError, match="no such file"):
+        Journal(path)
+    path.write_bytes(b"this is not a database, and long enough to be read as one" * 40)
+    with pytest.raises(SenasError, match="not a readable journal"):
+        Journal(path)
+    path.write_bytes(b"")
+    with pytest.raises(SenasError, match="not a journal, found 0 objects"):
+        Journal(path, write=True)
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM event; END",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TABLE other (id INTEGER)",
+        "CREATE INDEX i ON event (kind)",
+    ],
+)
+def test_a_database_with_anything_else_in_it_is_refused(journal, more):
+    with closing(sqlite3.connect(journal.path)) as database, database:
+        database.execute(more)
+    with pytest.raises(SenasError, match="found 2 objects in it, expected the table of events alone"):
+        Journal(journal.path)
+
+
+def test_a_view_that_never_ends_is_refused_at_once(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "CREATE VIEW event AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) "
+            "SELECT id, 0.0 AS time, 'opened' AS kind, 0 AS trial, '{}' AS payload FROM n"
+        )
+        database.execute(f"PRAGMA user_version={schema.VERSION}")
+    with pytest.raises(SenasError, match="not a journal"):
+        Journal(path)
+
+
+def test_newer_journals_are_refused(journal):
+    with closing(sqlite3.connect(journal.path)) as database:
+        database.execute("PRAGMA user_version=99")
+    for write in (False, True):
+        with pytest.raises(SenasError, match="schema version: found 99, allowed: 1 to 2"):
+            Journal(journal.path, write=write)
+
+
+def version_1(folder, record, arch):
+    """A run as senas 0.1 first wrote it: what was asked for in run.json, a failure without a reason."""
+    (folder / "run.json").write_text(json.dumps(to_plain(record)))
+    start = {"architecture": to_plain(arch), "seed": 1, "cost": to_plain(cost_of(arch, None)), "purpose": "search"}
+    end = {"seconds": 1.5, "accuracy": None, "failure": None}
+    rows = [
+        ("started", 1, start),
+        ("reported", 1, {"epoch": 1, "accuracy": 0.25}),
+        ("finished", 1, {**end, "accuracy": 0.5}),
+        ("measured", 1, {"latency_ms": 2.0, "drift": 1.0}),
+        ("started", 2, start),
+        ("failed", 2, {**end, "failure": "Traceback (most recent call last): ..."}),
+        ("started", 3, start),
+        ("failed", 3, {**end, "failure": "The actor died"}),
+        ("started", 4, start),
+    ]
+    path = folder / "journal.sqlite"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "CREATE TABLE event (id INTEGER PRIMARY KEY, time REAL NOT NULL, "
+            "kind TEXT NOT NULL, trial INTEGER NOT NULL, payload TEXT NOT NULL)"
+        )
+        database.execute("PRAGMA user_version=1")
+        for kind, number, payload in rows:
+            values = (1000.0, kind, number, json.dumps(payload))
+            database.execute("INSERT INTO event (time, kind, trial, payload) VALUES (?, ?, ?, ?)", values)
+    return path
+
+
+def test_a_journal_of_version_1_is_read_and_brought_up_to_date(tmp_path, tiny, archs):
+    record = run_record(tiny)
+    path = version_1(tmp_path, record, archs[0])
+    before = path.read_bytes()
+    seen = Journal(path)
+    assert path.read_bytes() == before, "reading changes nothing"
+    assert seen.record == record
+    assert [(t.status, t.accuracy) for t in seen.trials.values()] == [
+        ("finished", 0.5), ("failed", None), ("failed", None), ("running", None)
+    ]  # fmt: skip
+    assert seen.trials[1].measured_ms == 2.0 and seen.trials[1].epochs == ((1, 0.25),)
+    assert [t.failures[0].reason for t in seen.trials.values() if t.failures] == ["exception", "lost"]
+    with closing(Journal(path, write=True)) as opened:
+        assert opened.trials == seen.trials and opened.record == record
+        opened.finished(4, 0.75, 1.0)
+    (tmp_path / "run.json").unlink()  # from now on a copy
+    again = Journal(path)
+    assert again.trials[4].accuracy == 0.75 and again.record == record
+
+
+def test_a_version_1_that_makes_no_sense_stays_as_it_is(tmp_path, tiny, archs):
+    path = version_1(tmp_path, run_record(tiny), archs[0])
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE event SET payload = '[]' WHERE id = 6")
+    before = path.read_bytes()
+    with pytest.raises(SenasError, match="event 6: found no end of a trial of schema version 1"):
+        Journal(path, write=True)
+    assert path.read_bytes() == before
