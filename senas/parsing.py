@@ -9,17 +9,23 @@ import functools
 import hashlib
 import json
 import math
-import os
+import tomllib
 import types
 import typing
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast
 
 from senas.errors import ParseError, SenasError, one_of
 from senas.family import Family
+from senas.files import os_reason, read_bytes, write_whole
+from senas.text import flaw, show
 
 T = TypeVar("T")
+MAX_JSON_BYTES = 2**25  # a profile of 80,000 parts; what Python makes of it takes at most 25 times the room
+MAX_TOML_BYTES = 2**17  # 40 times the largest space that comes along; its reader is slow
+MAX_WHOLE = 2**63  # whole numbers are smaller, so that every array and database takes them
 
 
 def from_plain(kind: type[T], data: object, where: str) -> T:
@@ -88,41 +94,60 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_json(path: Path, kind: type[T]) -> T:
+def read_json(path: Path, kind: type[T], *, most: int = MAX_JSON_BYTES) -> T:
     """Read a JSON file into a `kind`.
 
+    Args:
+        path: of the file.
+        kind: as for `from_plain`.
+        most: bytes; a larger file is refused before it is read.
+
     Raises:
-        ParseError: the file is missing, unreadable, no JSON, or not a `kind`.
+        ParseError: the file is missing, unreadable, too large, no JSON, or not a `kind`.
     """
-    return from_plain(kind, read_plain(path), str(path))
+    return from_plain(kind, read_plain(path, most=most), str(path))
 
 
-def read_plain(path: Path) -> object:
+def read_plain(path: Path, *, most: int = MAX_JSON_BYTES) -> object:
     """Read a JSON file as it is.
 
     Raises:
-        ParseError: the file is missing, unreadable, or no JSON.
+        ParseError: the file is missing, unreadable, too large, or no JSON.
     """
+    return _read(path, most, "JSON", load_json)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file as it is.
+
+    Raises:
+        ParseError: the file is missing, unreadable, too large, or no TOML.
+    """
+    return _read(path, MAX_TOML_BYTES, "TOML", tomllib.loads)
+
+
+def _read(path: Path, most: int, form: str, load: Callable[[str], T]) -> T:
     try:
-        return load_json(path.read_text(encoding="utf-8"))
+        return load(read_bytes(path, most).decode())
     except OSError as error:
         raise ParseError(f"{path}: {os_reason(error)}") from None
     except (ValueError, RecursionError) as error:
-        raise ParseError(f"{path}: not a JSON file ({error})") from None
+        raise ParseError(f"{path}: not a {form} file ({error})") from None
 
 
 def load_json(text: str) -> object:
     """What a JSON text holds.
 
     Raises:
-        ValueError: not JSON, or the same key twice in one object.
+        ValueError: not JSON, the same key twice in one object, or a number that is none.
+        RecursionError: too many levels in one another.
     """
 
     def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) < len(pairs):
             twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-            raise ValueError(f"key {_show(twice)} twice in one object")
+            raise ValueError(f"key {show(twice)} twice in one object")
         return found
 
     return json.loads(text, object_pairs_hook=table)
@@ -131,28 +156,6 @@ def load_json(text: str) -> object:
 def write_json(path: Path, data: object) -> None:
     """Write plain data or a data class as JSON, whole or not at all."""
     write_whole(path, json.dumps(to_plain(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and move it into place, so that readers never see half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # what the user asked for, not the temporary name
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def os_reason(error: OSError) -> str:
-    """The reason of an operating system's error without its number and path, such as `no such file or directory`."""
-    return (error.strerror or str(error)).lower()
 
 
 def _convert(kind: Any, data: object, where: str) -> object:
@@ -164,7 +167,7 @@ def _convert(kind: Any, data: object, where: str) -> object:
             return data
         if isinstance(data, str):
             raise ParseError(f"{where}: {one_of(data, map(str, arguments))}")
-        raise ParseError(f"{where}: found {_show(data)}, allowed: {', '.join(map(str, arguments))}")
+        raise ParseError(f"{where}: found {show(data)}, allowed: {', '.join(map(str, arguments))}")
     if origin in (Union, types.UnionType):
         if data is None and type(None) in arguments:
             return None
@@ -173,12 +176,14 @@ def _convert(kind: Any, data: object, where: str) -> object:
     if origin is tuple:
         many = arguments[-1] is Ellipsis
         if not isinstance(data, list) or not (many or len(data) == len(arguments)):
-            raise ParseError(f"{where}: found {_show(data)}, expected a list{'' if many else f' of {len(arguments)}'}")
+            raise ParseError(f"{where}: found {show(data)}, expected a list{'' if many else f' of {len(arguments)}'}")
         kinds = [arguments[0]] * len(data) if many else arguments
         return tuple(
             _convert(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, data, strict=True))
         )
     if origin is dict:
+        for key in _table(data, where):
+            _check_text(key, f"{where}: key")
         return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in _table(data, where).items()}
     return _convert_scalar(kind, data, where)
 
@@ -188,10 +193,20 @@ def _convert_scalar(kind: type, data: object, where: str) -> object:
         data = float(data)
     if type(data) is not kind:
         names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        raise ParseError(f"{where}: found {_show(data)}, expected {names[kind]}")
-    if kind is float and not math.isfinite(cast(float, data)):
+        raise ParseError(f"{where}: found {show(data)}, expected {names[kind]}")
+    if type(data) is float and not math.isfinite(data):
         raise ParseError(f"{where}: found {data}, expected a finite number")
+    if type(data) is int and abs(data) >= MAX_WHOLE:
+        raise ParseError(f"{where}: found {show(data)}, allowed: less than {MAX_WHOLE}")
+    if isinstance(data, str):
+        _check_text(data, where)
     return data
+
+
+def _check_text(text: str, where: str) -> None:
+    found = flaw(text)
+    if found is not None:
+        raise ParseError(f"{where}: found {found}")
 
 
 def _convert_dataclass(kind: Any, data: object, where: str) -> object:
@@ -219,7 +234,7 @@ def _pick_kind(family: type[Family], table: dict[str, object], where: str) -> tu
     """The member of the family that a table describes, and the rest of the table."""
     name = table.get("kind", family.usual_kind)
     if not isinstance(name, str) or name not in family.kinds:
-        raise ParseError(f"{where}: kind: {one_of(str(name), family.kinds)}")
+        raise ParseError(f"{where}: kind: {one_of(name if isinstance(name, str) else show(name), family.kinds)}")
     return family.kinds[name], {key: item for key, item in table.items() if key != "kind"}
 
 
@@ -234,14 +249,9 @@ def _is_required(field: "dataclasses.Field[Any]") -> bool:
 
 def _table(data: object, where: str) -> dict[str, object]:
     if not isinstance(data, dict):
-        raise ParseError(f"{where}: found {_show(data)}, expected a table of keys and values")
+        raise ParseError(f"{where}: found {show(data)}, expected a table of keys and values")
     return cast(dict[str, object], data)
 
 
 def _with_lists(value: object) -> object:
     return [_with_lists(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _show(data: object) -> str:
-    text = "nothing" if data is None else repr(data)
-    return text if len(text) <= 60 else text[:57] + "..."
