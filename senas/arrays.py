@@ -124,9 +124,10 @@ def _header(stream: IO[bytes], name: str) -> _Header:
     if read is None:
         raise DataError(f"{name}: found version {version} of the npy format, allowed: 1.0, 2.0")
     try:
-        return _Header(*read(stream))
+        shape, fortran, dtype = read(stream)
     except Exception as error:  # Python's parser reads the header, and has errors and warnings of every kind for it
         raise ValueError(f"{name}: {error}") from None
+    return _Header(tuple(map(int, shape)), fortran, dtype)  # a truth value passes for a number there
 
 
 def _fill(room: memoryview, stream: IO[bytes]) -> None:
