@@ -51,7 +51,7 @@ def read_arrays(path: Path, *, most: int = MAX_BYTES) -> Arrays:
         DataError: the file is missing, unreadable, too large, damaged, or holds something else.
     """
     try:
-        with open_regular(path) as file:
+        with open_regular(path, MAX_BYTES) as file:
             return _read(file, min(most, max(_FREE_BYTES, _MAX_RATIO * os.fstat(file.fileno()).st_size)))
     except OSError as error:
         raise DataError(f"{path}: {os_reason(error)}") from None

@@ -10,16 +10,24 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path, most: int) -> BinaryIO:
     """Open a regular file to read it; a named pipe would keep us waiting, a device would never end.
 
+    Args:
+        path: of the file.
+        most: bytes; what is larger is refused before it is read.
+
     Raises:
-        OSError: the file is missing, unreadable, or something else than a regular file.
+        OSError: the file is missing, unreadable, larger, or something else than a regular file.
     """
     file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115  # Path.open takes no opener
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
         file.close()
         raise OSError(errno.EINVAL, "found a pipe or a device, expected a regular file", str(path))
+    if found.st_size > most:
+        file.close()
+        raise _too_large(path, found.st_size, most)
     return file
 
 
@@ -30,21 +38,18 @@ def _open_at_once(name: str, flags: int) -> int:
 def read_bytes(path: Path, most: int) -> bytes:
     """What a regular file holds.
 
-    Args:
-        path: of the file.
-        most: bytes; what is larger is refused before it is read.
-
     Raises:
-        OSError: as `open_regular`, or the file is larger.
+        OSError: as for `open_regular`.
     """
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size <= most:
-            content = file.read(most + 1)  # one more: a file can grow, and those in /proc do not tell their size
-            if len(content) <= most:
-                return content
-            size = len(content)
-        raise OSError(errno.EFBIG, f"found {size} bytes or more, allowed: at most {most}", str(path))
+    with open_regular(path, most) as file:
+        content = file.read(most + 1)  # one more: a file can grow, and those in /proc do not tell their size
+    if len(content) > most:
+        raise _too_large(path, len(content), most)
+    return content
+
+
+def _too_large(path: Path, found: int, most: int) -> OSError:
+    return OSError(errno.EFBIG, f"found {found} bytes or more, allowed: at most {most}", str(path))
 
 
 def os_reason(error: OSError) -> str:

@@ -24,7 +24,8 @@ from senas.text import flaw, show
 
 T = TypeVar("T")
 MAX_JSON_BYTES = 2**25  # a profile of 80,000 parts; what Python makes of it takes at most 25 times the room
-MAX_TOML_BYTES = 2**17  # 40 times the largest space that comes along; its reader is slow
+MAX_TOML_BYTES = 2**17  # a hundred times the largest space that comes along
+MAX_TOML_DOTS = 1_000  # what `tomllib` keeps of a key grows with the square of them
 MAX_WHOLE = 2**63  # whole numbers are smaller, so that every array and database takes them
 
 
@@ -123,7 +124,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ParseError: the file is missing, unreadable, too large, or no TOML.
     """
-    return _read(path, MAX_TOML_BYTES, "TOML", tomllib.loads)
+    return _read(path, MAX_TOML_BYTES, "TOML", _load_toml)
 
 
 def _read(path: Path, most: int, form: str, load: Callable[[str], T]) -> T:
@@ -133,6 +134,13 @@ def _read(path: Path, most: int, form: str, load: Callable[[str], T]) -> T:
         raise ParseError(f"{path}: {os_reason(error)}") from None
     except (ValueError, RecursionError) as error:
         raise ParseError(f"{path}: not a {form} file ({error})") from None
+
+
+def _load_toml(text: str) -> dict[str, Any]:
+    dots = text.count(".")
+    if dots > MAX_TOML_DOTS:
+        raise ValueError(f"found {dots} dots, allowed: at most {MAX_TOML_DOTS}")
+    return tomllib.loads(text)
 
 
 def load_json(text: str) -> object:

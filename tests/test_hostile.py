@@ -1,18 +1,24 @@
 """Files of strangers: whatever they hold, they are read or refused in one line. See `mutations` for what they hold."""
 
 import json
+import os
 import resource
 import signal
+import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from attacks import ATTACKS, PLACES
 from conftest import TINY_SPACE, formula_profile
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +27,11 @@ from mutations import FORMS, changed, damaged
 import senas
 from senas.architecture import Architecture
 from senas.errors import SenasError
+from senas.latency.identity import profile_name
 from senas.latency.profile import LatencyProfile
 from senas.nn.weights import load_network, save_network
+from senas.parsing import write_json
+from senas.report.figure import FigurePoint, FrontFigure, draw_page, draw_static
 from senas.spaces.file import load_space
 from senas.training.sources import load_data
 
@@ -187,3 +196,127 @@ def test_a_file_that_says_something_else_is_read_or_refused(place, data):
     reader, path, valid = place
     path.write_bytes(data.draw(changed(valid, FORMS[reader.form])))
     refusal(reader, path)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory) -> dict[str, str | None]:
+    """What became of each attack, in a process that has two gigabytes to spare."""
+    root = tmp_path_factory.mktemp("attacks")
+    for name, attack in ATTACKS.items():
+        reader, folder = READERS[attack.reader], root / name
+        folder.mkdir()
+        reader.make(folder)
+        (folder / reader.name).write_bytes(attack.make((folder / reader.name).read_bytes()))
+    code = f"import test_hostile; test_hostile.read_attacks(__import__('pathlib').Path({str(root)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (root / "executed").exists()
+    return json.loads(done.stdout)
+
+
+def read_attacks(root: Path) -> None:
+    """Print the refusal of each attack."""
+    warnings.simplefilter("error")
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**31, resource.RLIM_INFINITY))
+    readers = {name: READERS[attack.reader] for name, attack in ATTACKS.items()}
+    found = {}
+    for name, reader in readers.items():
+        try:
+            found[name] = refusal(reader, root / name / reader.name)
+        except (Exception, MemoryError) as error:  # to be told by name
+            found[name] = f"{type(error).__name__}: {error}"
+    sys.stdout.write(json.dumps(found))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_is_refused_in_one_line(outcomes, name):
+    assert ATTACKS[name].words in str(outcomes[name])
+
+
+@pytest.mark.parametrize("words", PLACES)
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_no_file_or_too_large_is_refused_at_once(tmp_path, name, words):
+    reader = READERS[name]
+    reader.make(tmp_path)
+    path = tmp_path / reader.name
+    path.unlink()
+    PLACES[words](path)
+    assert words in str(refusal(reader, path))
+
+
+def test_a_link_in_the_way_of_a_writer_leads_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setattr("secrets.token_hex", lambda _: "foreseen")  # as if somebody could
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / ".a.json.foreseen.tmp").symlink_to("precious")
+    with pytest.raises(FileExistsError) as caught:
+        write_json(tmp_path / "a.json", {"a": 1})
+    assert caught.value.filename == str(tmp_path / "a.json")
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    """As far as a limit of a file's size is like a full disk: the write fails half way."""
+    arch, network = tiny_architecture(), senas.build_network(tiny_architecture())
+    save_network(tmp_path, arch, network)
+    figure = FrontFigure(title="t", axis="x", points=(), budget=(1.0, "budget"))
+    draw_page(figure, tmp_path / "p.html")
+    draw_static(figure, [tmp_path / "p.svg", tmp_path / "p.png"])
+    write_json(tmp_path / "a.json", list(range(1_000)))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    writers: dict[str, Callable[[Path], object]] = {
+        "weights.safetensors": lambda path: save_network(path.parent, arch, network),
+        "p.html": lambda path: draw_page(figure, path),
+        "p.svg": lambda path: draw_static(figure, [path]),
+        "p.png": lambda path: draw_static(figure, [path]),
+        "a.json": lambda path: write_json(path, list(range(2_000))),
+    }
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for name, write in writers.items():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, kept[1]))
+        try:
+            with pytest.raises(OSError) as caught:
+                write(tmp_path / name)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        assert caught.value.filename == str(tmp_path / name)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_pictures_show_what_they_are_told_as_text(tmp_path):
+    said = """</script><script>alert(1)</script><img src=x onerror=alert(1)>'"&<b>$\\foo$"""
+    roles = ("stopped", "baseline", "dominated", "front", "plain", "all-SE")
+    points = tuple(FigurePoint(cost=1.0, accuracy=50.0, role=role, hover=(said, said)) for role in roles)
+    figure = FrontFigure(title=said, axis="cost", points=points, budget=(1.0, said))
+
+    class Page(HTMLParser):
+        tags: ClassVar[list[str]] = []
+        scripts: ClassVar[list[str]] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.tags.append(tag)
+            assert not any(name.startswith("on") for name, _ in attrs)
+
+        def handle_data(self, data: str) -> None:
+            if self.lasttag == "script":
+                self.scripts.append(data)
+
+    draw_page(figure, tmp_path / "page.html")
+    Page().feed((tmp_path / "page.html").read_text())
+    assert set(Page.tags) <= {"html", "head", "meta", "body", "div", "script", "style"}
+    (drawn,) = (script for script in Page.scripts if "Plotly.newPlot" in script and "alert(1)" in script)
+    assert "<" not in drawn.split("Plotly.newPlot", 1)[1]  # what plotly takes for markup is written as text
+    assert drawn.count("&lt;img src=x onerror=alert(1)&gt;") == 2 * len(roles) + 2
+
+    draw_static(figure, [tmp_path / "page.svg", tmp_path / "page.png"])
+    tree = ElementTree.parse(tmp_path / "page.svg")  # our own
+    assert said in {element.text for element in tree.iter()}
+    assert {element.tag.split("}")[1] for element in tree.iter()}.isdisjoint({"script", "img", "b"})
+
+
+def test_a_profile_is_called_by_a_plain_file_name(tiny):
+    mode = formula_profile(tiny).mode
+    assert profile_name("../../etc/x y", "cpu", mode) == ".._.._etc_x_y-cpu-eager-fp32-b1"
