@@ -6,6 +6,7 @@ import unicodedata
 MAX_TEXT = 10_000  # characters of one text in a file
 
 _LONG = 60
+_LONG_NAME = 200
 _LONG_BITS = 10_000  # Python refuses to write longer numbers in decimal, and nobody wants to read them
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # make a line read otherwise than it is
 _REFUSED = {"Cc": "a control character", "Cs": "half a surrogate pair", "Zl": "a line break", "Zp": "a line break"}
@@ -33,6 +34,11 @@ def show(data: object) -> str:
     """A value in a message: on one line, short, however large or deep it is."""
     text = "nothing" if data is None else _SHORT.repr(data)
     return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+
+
+def brief(name: str) -> str:
+    """A name in the place of a message: as it is where it can be printed, and not without end."""
+    return name if name.isprintable() and len(name) <= _LONG_NAME else repr(name[:_LONG_NAME])[1:-1]
 
 
 class _Short(reprlib.Repr):

@@ -87,7 +87,7 @@ def _bomb(_: bytes) -> bytes:
     packed = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
     with packed as archive, archive.open("x_train.npy", "w") as member:
         member.write(npy_bytes("|u1", (300, 1_000, 1_000), b""))
-        for _ in range(300):
+        for _number in range(300):
             member.write(bytes(10**6))
     return file.getvalue()
 
@@ -138,7 +138,7 @@ ATTACKS = {
     "deep": Attack("architecture", lambda _: b"[" * 10**6, "not a JSON file"),
     "deep_inside": Attack("architecture", _arch(input=DEEP), "input: found [[[["),
     "wide_inside": Attack("architecture", _arch(input=[0] * 10**6), "input: found [0, 0"),
-    "large": Attack("architecture", lambda _: b" " * (MAX_JSON_BYTES + 1), "allowed: at most 33554432"),
+    "large": Attack("architecture", lambda _: b" " * (MAX_JSON_BYTES + 1), "allowed: at most 16777216"),
     "empty": Attack("architecture", lambda _: b"", "not a JSON file"),
     "utf16": Attack("architecture", lambda valid: valid.decode().encode("utf-16"), "not a JSON file"),
     "latin1": Attack("architecture", lambda _: b'{"caf\xe9": 1}', "not a JSON file"),

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "senas"
 
 # From the ground up; a module may import from its own layer and those before it.
 LAYERS = [
-    ["errors", "version", "text", "files", "family", "parsing", "arrays", "resources", "units"],
+    ["errors", "version", "text", "files", "family", "conversion", "parsing", "arrays", "resources", "units"],
     ["se"],
     ["layers"],
     ["cells"],

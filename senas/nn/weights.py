@@ -11,7 +11,7 @@ from senas.architecture import Architecture
 from senas.errors import RunError
 from senas.files import os_reason, read_bytes, replacing
 from senas.nn.network import Network, build_network
-from senas.text import show
+from senas.text import brief, show
 
 ARCHITECTURE_FILE = "architecture.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -54,7 +54,7 @@ def load_network(folder: Path | str) -> Network:
     expected, found = _described(network.state_dict()), _described(weights)
     if expected != found:
         name = sorted(set(expected.items()) ^ set(found.items()))[0][0]
-        raise RunError(f"{path}: {show(name)[1:-1]}: found {found.get(name)}, expected {expected.get(name)}")
+        raise RunError(f"{path}: {brief(name)}: found {found.get(name)}, expected {expected.get(name)}")
     network.load_state_dict(weights)
     return network.eval()
 

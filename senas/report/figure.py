@@ -104,8 +104,14 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    look = {"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "senas"}
-    with mpl.rc_context(look | {"text.parse_math": False}):  # the name of a space may hold a $
+    with mpl.rc_context(
+        {
+            "font.size": 10,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "senas",
+            "text.parse_math": False,  # the name of a space may hold a $
+        }
+    ):
         canvas = Figure(figsize=(7.2, 4.6), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.add_subplot()
