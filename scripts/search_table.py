@@ -1,7 +1,6 @@
 """Tables of networks that were trained once and for all, to search in: what `benchmark_search.py` describes."""
 
 import argparse
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +11,15 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
+from senas.arrays import read_arrays
+from senas.errors import DataError
 from senas.strategies.problem import Problem
 
 Look = Callable[[int], float]
+
+MAX_BYTES = 2**26  # of all arrays; NAS-Bench-101, the largest table of its kind, takes half of it
+MAX_CHOICES = 2**24  # numbers; each becomes a Python object
+MAX_VALUE = 1e30  # of accuracies and costs, so that no difference of two is infinite
 
 
 class Table:
@@ -24,21 +29,27 @@ class Table:
         path: of the npz file.
 
     Raises:
-        ValueError: it holds no table; the message is one line.
+        DataError: it holds no table; the message is one line.
     """
 
     def __init__(self, path: Path):
+        arrays = read_arrays(path, most=MAX_BYTES)
+        missing = [name for name in ("choices", "observed", "accuracy", "cost", "cost_unit") if name not in arrays]
+        if missing:
+            raise DataError(f"{path}: missing array '{missing[0]}', found {', '.join(sorted(arrays)) or 'none'}")
         self.name = path.stem
-        with np.load(path, allow_pickle=False) as arrays:
-            self.choices = arrays["choices"].astype(np.int64)
-            self.observed = arrays["observed"].astype(float)
-            self.accuracy = arrays["accuracy"].astype(float)
-            self.cost = arrays["cost"].astype(float)
-            self.unit = str(arrays["cost_unit"])
+        self.choices = _choices(arrays["choices"], f"{path}: choices")
+        self.observed, self.accuracy, self.cost = (
+            _finite(arrays[name], f"{path}: {name}") for name in ("observed", "accuracy", "cost")
+        )
+        self.unit = str(arrays["cost_unit"])
         shapes = {name: getattr(self, name).shape for name in ("choices", "observed", "accuracy", "cost")}
-        rows = len(self.choices)
-        if [shape[:1] for shape in shapes.values()] != [(rows,)] * 4 or [*map(len, shapes.values())] != [2, 2, 1, 1]:
-            raise ValueError(f"found shapes {shapes}, expected (N, L), (N, S), (N,) and (N,)")
+        if len({shape[:1] for shape in shapes.values()}) > 1 or [*map(len, shapes.values())] != [2, 2, 1, 1]:
+            raise DataError(f"{path}: found shapes {shapes}, expected (N, L), (N, S), (N,) and (N,)")
+        if not self.choices.size or not self.observed.size:
+            raise DataError(f"{path}: found shapes {shapes}, expected at least one of each")
+        if np.ptp(self.cost) <= 0 or self.accuracy.max() <= np.median(self.accuracy):
+            raise DataError(f"{path}: accuracy, cost: found nothing to tell the best rows by, expected several values")
         self.options = [np.unique(column).tolist() for column in self.choices.T]
         self._row_of = {tuple(row): number for number, row in enumerate(self.choices.tolist())}
 
@@ -133,16 +144,28 @@ class TableSpace:
 
 def load_tables(parser: argparse.ArgumentParser, paths: list[Path]) -> list[Table]:
     """The tables, or a line on what is wrong with one and an exit with status 2."""
-    tables = []
-    for path in paths:
-        try:
-            tables.append(Table(path))
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            parser.error(f"{path}: not a table: {error}")
-    return tables
+    try:
+        return [Table(path) for path in paths]
+    except DataError as error:
+        parser.error(str(error))
 
 
 def look_of(table: Table, seed: int) -> Look:
     """What one training of a row shows, in percent; the same row, the same training, whatever the strategy."""
     runs = np.random.default_rng([seed, 7]).integers(table.observed.shape[1], size=len(table.cost))
     return lambda row: float(table.observed[row, runs[row]])
+
+
+def _choices(values: np.ndarray, where: str) -> NDArray[np.int64]:
+    """Option numbers, (N, L)."""
+    if not np.can_cast(values.dtype, np.int64) or values.size > MAX_CHOICES:
+        raise DataError(
+            f"{where}: found {values.size} of {values.dtype}, expected whole numbers of 64 bits, at most {MAX_CHOICES}"
+        )
+    return values.astype(np.int64)
+
+
+def _finite(values: np.ndarray, where: str) -> NDArray[np.float64]:
+    if values.dtype.kind not in "iuf" or not (np.abs(values, dtype=np.float64) <= MAX_VALUE).all():
+        raise DataError(f"{where}: found {values.dtype}, or numbers beyond {MAX_VALUE:g}, expected finite ones")
+    return values.astype(np.float64)

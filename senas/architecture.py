@@ -1,7 +1,9 @@
 """One network as plain data: stem, cells, head. It needs no search space to be built, stored or compared."""
 
 import dataclasses
+import functools
 import json
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -9,15 +11,17 @@ from itertools import groupby
 from pathlib import Path
 
 from senas.cells import Cell
+from senas.demand import MAX_ELEMENTS, NOTHING, Demand, demand_of
 from senas.errors import ArchitectureError
 from senas.layers.heads import Head
 from senas.layers.layer import MAX_CHANNELS
 from senas.layers.layout import Operation, Shape
 from senas.layers.stems import Stem
 from senas.parsing import canonical, digest_of, from_plain, load_json, read_json, to_plain, write_json
+from senas.text import show
 
 MAX_SIZE = 4_096
-MAX_CELLS = 4_096
+MAX_CELLS = 1_024  # three times those of ResNet-1001
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +34,9 @@ class Input:
     def __post_init__(self) -> None:
         _check_range("input channels", self.channels, MAX_CHANNELS)
         _check_range("input size", self.size, MAX_SIZE)
+        elements = self.channels * self.size**2
+        if elements > MAX_ELEMENTS:
+            raise ArchitectureError(f"input: found {elements} elements, allowed: at most {MAX_ELEMENTS}")
 
     @property
     def shape(self) -> Shape:
@@ -61,7 +68,16 @@ class Part:
         Raises:
             ArchitectureError: the layer cannot take what flows in, or has no place for its SE block.
         """
-        return _outflow(self)
+        return _flow(self)[0]
+
+    @property
+    def demand(self) -> Demand:
+        """What the layer asks of a device.
+
+        Raises:
+            ArchitectureError: as for `outflow`.
+        """
+        return _flow(self)[1]
 
     @property
     def key(self) -> str:
@@ -98,7 +114,8 @@ class Architecture:
         head: the last layers.
 
     Raises:
-        ArchitectureError: a layer cannot take what flows into it; the message names the stage.
+        ArchitectureError: a layer cannot take what flows into it; the message names the stage. Or the network is larger
+            than `senas.demand` allows.
     """
 
     input: Input
@@ -112,9 +129,8 @@ class Architecture:
             raise ArchitectureError(f"cells: found {len(self.cells)}, allowed: 1 to {MAX_CELLS}")
         stages = [cell.stage for cell in self.cells]
         if stages != sorted(stages):
-            raise ArchitectureError(f"cells: stages must not go back, found {stages}")
-        for part in self.parts():
-            part.outflow  # noqa: B018  # raises where a layer does not fit
+            raise ArchitectureError(f"cells: stages must not go back, found {show(stages)}")
+        self.demand.check()
 
     def _check_layers(self) -> None:
         """Every layer must be of a registered kind: what a JSON text says of it has to mean the same layer."""
@@ -136,6 +152,11 @@ class Architecture:
             part = Part(layer=layer, inflow=flow)
             yield part
             flow = part.outflow
+
+    @property
+    def demand(self) -> Demand:
+        """What the network asks of a device."""
+        return functools.reduce(operator.or_, (part.demand for part in self.parts()), NOTHING)
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -196,7 +217,8 @@ class Architecture:
 
 
 @lru_cache(maxsize=65_536)
-def _outflow(part: Part) -> Shape:
+def _flow(part: Part) -> tuple[Shape, Demand]:
+    """What flows out of a part, and what it asks of a device."""
     layer = part.layer
     try:
         layout = part.layout
@@ -205,7 +227,7 @@ def _outflow(part: Part) -> Shape:
         outflow = layout.shape(part.inflow)
         if isinstance(layer, Head) and outflow != (layer.classes, 1):
             raise ArchitectureError(f"classes: found a layout that gives {outflow.channels}, expected {layer.classes}")
-        return outflow
+        return outflow, demand_of(layout, part.inflow)
     except ArchitectureError as error:
         where = f"stage {layer.stage}: {layer.kind} cell" if isinstance(layer, Cell) else part.role
         raise ArchitectureError(f"{where}: {error}") from None

@@ -62,4 +62,4 @@ def one_of(value: str, allowed: Iterable[str]) -> str:
     value = value if len(value) <= 60 else f"{value[:57]}..."
     nearest = difflib.get_close_matches(value, options, n=1, cutoff=0.5)
     hint = f", did you mean '{nearest[0]}'?" if nearest else ","
-    return f"found '{value}'{hint} allowed: {', '.join(options)}"
+    return f"found {value!r}{hint} allowed: {', '.join(options)}"

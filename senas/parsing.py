@@ -5,21 +5,24 @@ module has to check them again. Standard library alone, since profiles and archi
 """
 
 import dataclasses
-import functools
 import hashlib
 import json
-import math
-import os
-import types
-import typing
+import tomllib
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, cast
+from typing import Any, TypeVar, cast
 
-from senas.errors import ParseError, SenasError, one_of
+from senas.conversion import convert, hints, is_required
+from senas.errors import ParseError
 from senas.family import Family
+from senas.files import os_reason, read_bytes, write_whole
+from senas.text import flaw, show
 
 T = TypeVar("T")
+MAX_JSON_BYTES = 2**24  # a profile of 29,000 parts; what Python makes of a file takes up to 35 times the room
+MAX_TOML_BYTES = 2**17  # a hundred times the largest space that comes along
+MAX_TOML_DOTS = 1_000  # what `tomllib` keeps of a key grows with the square of them
 
 
 def from_plain(kind: type[T], data: object, where: str) -> T:
@@ -34,7 +37,7 @@ def from_plain(kind: type[T], data: object, where: str) -> T:
     Raises:
         ParseError: unknown or missing key, or a value of another type; the message names the place.
     """
-    return cast(T, _convert(kind, data, where))
+    return cast(T, convert(kind, data, where))
 
 
 def check_types(value: object) -> None:
@@ -46,7 +49,7 @@ def check_types(value: object) -> None:
     kind: Any = type(value)
     where = f"{value.kind}: " if isinstance(value, Family) else ""
     for name in (field.name for field in dataclasses.fields(kind)):
-        checked = _convert(_hints(kind)[name], _with_lists(getattr(value, name)), f"{where}{name}")
+        checked = convert(hints(kind)[name], _with_lists(getattr(value, name)), f"{where}{name}")
         object.__setattr__(value, name, checked)
 
 
@@ -70,7 +73,7 @@ def canonical(value: object) -> Any:
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
-        kept = {field.name: canonical(item) for field, item in pairs if _is_required(field) or item != field.default}
+        kept = {field.name: canonical(item) for field, item in pairs if is_required(field) or item != field.default}
         return {"kind": value.kind} | kept if isinstance(value, Family) and value.kind != value.usual_kind else kept
     if isinstance(value, (tuple, list)):
         return [canonical(item) for item in value]
@@ -88,160 +91,99 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_json(path: Path, kind: type[T]) -> T:
+def read_json(path: Path, kind: type[T], *, most: int = MAX_JSON_BYTES) -> T:
     """Read a JSON file into a `kind`.
 
+    Args:
+        path: of the file.
+        kind: as for `from_plain`.
+        most: bytes; a larger file is refused before it is read.
+
     Raises:
-        ParseError: the file is missing, unreadable, no JSON, or not a `kind`.
+        ParseError: the file is missing, unreadable, too large, no JSON, or not a `kind`.
     """
-    return from_plain(kind, read_plain(path), str(path))
+    return from_plain(kind, read_plain(path, most=most), str(path))
 
 
-def read_plain(path: Path) -> object:
+def read_plain(path: Path, *, most: int = MAX_JSON_BYTES) -> object:
     """Read a JSON file as it is.
 
     Raises:
-        ParseError: the file is missing, unreadable, or no JSON.
+        ParseError: the file is missing, unreadable, too large, or no JSON.
     """
+    return _read(path, most, "JSON", load_json)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file as it is.
+
+    Raises:
+        ParseError: the file is missing, unreadable, too large, or no TOML.
+    """
+    return _read(path, MAX_TOML_BYTES, "TOML", _load_toml)
+
+
+def _read(path: Path, most: int, form: str, load: Callable[[str], T]) -> T:
     try:
-        return load_json(path.read_text(encoding="utf-8"))
+        return load(read_bytes(path, most).decode())
     except OSError as error:
         raise ParseError(f"{path}: {os_reason(error)}") from None
     except (ValueError, RecursionError) as error:
-        raise ParseError(f"{path}: not a JSON file ({error})") from None
+        raise ParseError(f"{path}: not a {form} file ({error})") from None
+
+
+def _load_toml(text: str) -> dict[str, Any]:
+    dots = text.count(".")
+    if dots > MAX_TOML_DOTS:
+        raise ValueError(f"found {dots} dots, allowed: at most {MAX_TOML_DOTS}")
+    return tomllib.loads(text)
 
 
 def load_json(text: str) -> object:
     """What a JSON text holds.
 
     Raises:
-        ValueError: not JSON, or the same key twice in one object.
+        ValueError: not JSON, the same key twice in one object, or a number that is none.
+        RecursionError: too many levels in one another.
     """
 
     def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) < len(pairs):
             twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-            raise ValueError(f"key {_show(twice)} twice in one object")
+            raise ValueError(f"key {show(twice)} twice in one object")
         return found
 
     return json.loads(text, object_pairs_hook=table)
 
 
 def write_json(path: Path, data: object) -> None:
-    """Write plain data or a data class as JSON, whole or not at all."""
-    write_whole(path, json.dumps(to_plain(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write plain data or a data class as JSON, whole or not at all.
+
+    Raises:
+        ParseError: a text in it that `read_json` would refuse.
+        OSError: it cannot be written.
+    """
+    plain = to_plain(data)
+    for text in _texts(plain):
+        found = flaw(text)
+        if found is not None:
+            raise ParseError(f"{path}: found {found}")
+    write_whole(path, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and move it into place, so that readers never see half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # what the user asked for, not the temporary name
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def os_reason(error: OSError) -> str:
-    """The reason of an operating system's error without its number and path, such as `no such file or directory`."""
-    return (error.strerror or str(error)).lower()
-
-
-def _convert(kind: Any, data: object, where: str) -> object:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return _convert_dataclass(kind, data, where)
-    if origin is Literal:
-        if data in arguments and type(data) in {type(argument) for argument in arguments}:
-            return data
-        if isinstance(data, str):
-            raise ParseError(f"{where}: {one_of(data, map(str, arguments))}")
-        raise ParseError(f"{where}: found {_show(data)}, allowed: {', '.join(map(str, arguments))}")
-    if origin in (Union, types.UnionType):
-        if data is None and type(None) in arguments:
-            return None
-        (kind,) = (argument for argument in arguments if argument is not type(None))
-        return _convert(kind, data, where)
-    if origin is tuple:
-        many = arguments[-1] is Ellipsis
-        if not isinstance(data, list) or not (many or len(data) == len(arguments)):
-            raise ParseError(f"{where}: found {_show(data)}, expected a list{'' if many else f' of {len(arguments)}'}")
-        kinds = [arguments[0]] * len(data) if many else arguments
-        return tuple(
-            _convert(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, data, strict=True))
-        )
-    if origin is dict:
-        return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in _table(data, where).items()}
-    return _convert_scalar(kind, data, where)
-
-
-def _convert_scalar(kind: type, data: object, where: str) -> object:
-    if kind is float and type(data) is int and abs(data) < 2**53:
-        data = float(data)
-    if type(data) is not kind:
-        names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        raise ParseError(f"{where}: found {_show(data)}, expected {names[kind]}")
-    if kind is float and not math.isfinite(cast(float, data)):
-        raise ParseError(f"{where}: found {data}, expected a finite number")
-    return data
-
-
-def _convert_dataclass(kind: Any, data: object, where: str) -> object:
-    if isinstance(data, kind):
-        return data
-    table = _table(data, where)
-    if issubclass(kind, Family):
-        kind, table = _pick_kind(kind, table, where)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    for key in table:
-        if key not in fields:
-            raise ParseError(f"{where}: unknown key, {one_of(key, fields)}")
-    missing = [name for name, field in fields.items() if name not in table and _is_required(field)]
-    if missing:
-        raise ParseError(f"{where}: missing key '{missing[0]}'")
-    hints = _hints(kind)
-    values = {key: _convert(hints[key], item, f"{where}: {key}") for key, item in table.items()}
-    try:
-        return kind(**values)
-    except SenasError as error:
-        raise type(error)(f"{where}: {error}") from None
-
-
-def _pick_kind(family: type[Family], table: dict[str, object], where: str) -> tuple[type, dict[str, object]]:
-    """The member of the family that a table describes, and the rest of the table."""
-    name = table.get("kind", family.usual_kind)
-    if not isinstance(name, str) or name not in family.kinds:
-        raise ParseError(f"{where}: kind: {one_of(str(name), family.kinds)}")
-    return family.kinds[name], {key: item for key, item in table.items() if key != "kind"}
-
-
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _is_required(field: "dataclasses.Field[Any]") -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _table(data: object, where: str) -> dict[str, object]:
-    if not isinstance(data, dict):
-        raise ParseError(f"{where}: found {_show(data)}, expected a table of keys and values")
-    return cast(dict[str, object], data)
+def _texts(plain: object) -> Iterator[str]:
+    if isinstance(plain, str):
+        yield plain
+    elif isinstance(plain, dict):
+        for key, item in plain.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(plain, list):
+        for item in plain:
+            if isinstance(item, (str, dict, list)):  # numbers are most of what there is
+                yield from _texts(item)
 
 
 def _with_lists(value: object) -> object:
     return [_with_lists(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _show(data: object) -> str:
-    text = "nothing" if data is None else repr(data)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -23,6 +23,19 @@ from senas.searching.record import RunRecord, SearchOptions
 from senas.spaces.file import load_space
 from senas.spaces.space import SearchSpace
 
+
+@pytest.hookimpl(tryfirst=True)  # before --hypothesis-profile is looked at
+def pytest_configure() -> None:
+    """Few inputs, the same ones every time, in the ordinary suite; many new ones with --hypothesis-profile=long."""
+    from hypothesis import HealthCheck, settings  # here, since Ray's workers import this module too
+
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    common = settings(deadline=None, database=None, suppress_health_check=slow)
+    settings.register_profile("short", common, max_examples=60, derandomize=True)
+    settings.register_profile("long", common, max_examples=1_000, print_blob=True)
+    settings.load_profile("short")
+
+
 TINY_SPACE = """
 name = "tiny"
 backbone = "resnet20"

@@ -9,10 +9,11 @@ PACKAGE = Path(__file__).parent.parent / "senas"
 
 # From the ground up; a module may import from its own layer and those before it.
 LAYERS = [
-    ["errors", "version", "family", "parsing", "resources", "units"],
+    ["errors", "version", "text", "files", "family", "conversion", "parsing", "arrays", "resources", "units"],
     ["se"],
     ["layers"],
     ["cells"],
+    ["demand"],
     ["architecture"],
     ["references", "spaces"],
     ["nn", "graph"],
@@ -78,7 +79,21 @@ def test_heavy_libraries_stay_in_their_rooms():
 
 
 def test_measuring_needs_torch_and_numpy_alone():
-    rooms = ("latency", "nn", "spaces", "references", "cells", "layers", "architecture", "se", "parsing", "family")
+    rooms = (
+        "latency",
+        "nn",
+        "spaces",
+        "references",
+        "cells",
+        "layers",
+        "architecture",
+        "demand",
+        "se",
+        "parsing",
+        "family",
+        "files",
+        "text",
+    )
     found = {
         target.split(".")[0]
         for name, path in modules().items()

@@ -10,6 +10,8 @@ from senas.latency.measurement import Sample
 from senas.latency.sitting import Sitting
 from senas.parsing import read_json, write_json
 
+_MAX_BYTES = 2**28  # of a draft: ten million samples
+
 
 def draft_of(path: Path) -> Path:
     """Where the profile that a file is to hold is kept while it is being made."""
@@ -81,7 +83,7 @@ class Draft:
         """
         if path is None or not path.exists():
             return cls(task=task)
-        draft = read_json(path, cls)
+        draft = read_json(path, cls, most=_MAX_BYTES)
         there, here = asdict(draft.task), asdict(task)
         for name in here:
             if there[name] != here[name]:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import re
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,8 +141,11 @@ def make_mode(
 
 
 def profile_name(space: str, device: DeviceKind, mode: Mode) -> str:
-    """The usual name of a profile, such as `se-resnet-cifar-cpu-eager-fp32-b1`."""
-    words = [space, device, mode.execution, mode.dtype]
+    """The usual name of a profile, such as `se-resnet-cifar-cpu-eager-fp32-b1`.
+
+    A plain file name, whatever the space is called.
+    """
+    words = [re.sub(r"[^\w.+-]", "_", space), device, mode.execution, mode.dtype]
     words += [] if mode.memory_format == "contiguous" else [mode.memory_format.replace("_", "-")]
     return "-".join([*words, f"b{mode.batch}"])
 
@@ -176,12 +180,10 @@ def this_software() -> Software:
 def this_code() -> Code:
     """The code that this process runs."""
     package = Path(str(se.__file__)).parent.parent
-    others = [
-        package / "se.py",
-        *(path for room in ("layers", "cells", "nn") for path in (package / room).glob("*.py")),
-    ]
     implementation = Path(str(se.__file__))
-    return Code(se=source_digest(implementation), networks=source_digest(*sorted(set(others) - {implementation})))
+    rooms = {path for room in ("layers", "cells", "nn") for path in (package / room).glob("*.py")}
+    others = {package / "se.py", *rooms} - {implementation, package / "nn" / "weights.py"}  # files build no network
+    return Code(se=source_digest(implementation), networks=source_digest(*sorted(others)))
 
 
 def cpu_name() -> str:

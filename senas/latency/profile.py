@@ -10,7 +10,17 @@ from typing import Literal
 from senas.architecture import Architecture, Part
 from senas.errors import ProfileError
 from senas.latency.calibration import CONFIDENCE, NO_LOAD, Calibration, Drift, Load
-from senas.latency.identity import Code, Device, DeviceKind, Mode, Software, this_code, this_device, this_software
+from senas.latency.identity import (
+    MAX_BATCH,
+    Code,
+    Device,
+    DeviceKind,
+    Mode,
+    Software,
+    this_code,
+    this_device,
+    this_software,
+)
 from senas.latency.sections import Anchor, Entry, Latency, Protocol, Provenance, Space
 from senas.latency.validation import Validation
 from senas.parsing import digest_of, from_plain, read_plain, to_plain, write_json
@@ -56,6 +66,8 @@ class LatencyProfile:
         ):
             if not value > 0:
                 raise ProfileError(f"{name}: found {value}, expected more than 0")
+        if self.mode.batch > MAX_BATCH:
+            raise ProfileError(f"mode: batch: found {self.mode.batch}, allowed: at most {MAX_BATCH}")
 
     def predict(self, arch: Architecture, confidence: float = CONFIDENCE) -> Latency:
         """The latency of an architecture, and what it takes at most with a confidence.
@@ -190,16 +202,17 @@ class LatencyProfile:
         shipped = {path.stem: path for path in shipped_folder("profiles").glob("*.json")}
         path = shipped.get(str(name_or_path), Path(name_or_path))
         data = read_plain(path)
-        hashes = data.pop(_HASHES, None) if isinstance(data, dict) else None
+        hashes = data.pop(_HASHES, {}) if isinstance(data, dict) else {}
         profile = from_plain(cls, data, str(path))
         assert isinstance(data, dict)
-        if not isinstance(hashes, dict) or set(hashes) != set(data):
+        hashes = from_plain(dict[str, str], hashes, f"{path}: {_HASHES}")
+        if set(hashes) != set(data):
             raise ProfileError(f"{path}: {_HASHES}: found none or others, expected one for each section")
         for name, expected in hashes.items():
             found = _hash(data[name])
             if found != expected:
                 raise ProfileError(
-                    f"{path}: {name}: found content of hash {found}, expected {str(expected)[:16]}; it was changed "
+                    f"{path}: {name}: found content of hash {found}, expected {expected[:16]}; it was changed "
                     "after it was written"
                 )
         return profile

@@ -2,24 +2,33 @@
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
+from torch import Tensor
 
 from senas.architecture import Architecture
 from senas.errors import RunError
+from senas.files import os_reason, read_bytes, replacing
 from senas.nn.network import Network, build_network
-from senas.parsing import os_reason
+from senas.text import brief, show
 
 ARCHITECTURE_FILE = "architecture.json"
 WEIGHTS_FILE = "weights.safetensors"
 
+_LEAST_PER_WEIGHT, _MOST_PER_WEIGHT = 4, 8  # bytes: a batch norm has two statistics beside its two weights
+_HEADER_BYTES = 2**24  # 1,024 cells of 100 tensors, described in 160 bytes each
+
 
 def save_network(folder: Path, arch: Architecture, network: Network) -> None:
-    """Write `architecture.json` and `weights.safetensors` into a folder, each whole or not at all."""
+    """Write `architecture.json` and `weights.safetensors` into a folder, each whole or not at all.
+
+    Raises:
+        OSError: one of them cannot be written; the file that was there before still is.
+    """
     arch.save(folder / ARCHITECTURE_FILE)
-    temporary = folder / f".{WEIGHTS_FILE}.tmp"
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
-    temporary.replace(folder / WEIGHTS_FILE)
+    with replacing(folder / WEIGHTS_FILE) as file:
+        file.write(save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
 
 
 def load_network(folder: Path | str) -> Network:
@@ -30,18 +39,29 @@ def load_network(folder: Path | str) -> Network:
         SenasError: no readable architecture in the folder.
     """
     folder = Path(folder)
-    network = build_network(Architecture.load(folder / ARCHITECTURE_FILE))
-    path = folder / WEIGHTS_FILE
+    arch, path = Architecture.load(folder / ARCHITECTURE_FILE), folder / WEIGHTS_FILE
     try:
-        weights = load_file(path)
+        content = read_bytes(path, _MOST_PER_WEIGHT * arch.demand.weights + _HEADER_BYTES)
+        weights = load(content)
     except OSError as error:
         raise RunError(f"{path}: {os_reason(error)}") from None
-    except SafetensorError as error:
-        raise RunError(f"{path}: not a safetensors file ({error})") from None
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    except (SafetensorError, KeyError, ValueError) as error:  # KeyError: a type that torch has none for
+        raise RunError(f"{path}: not a safetensors file ({show(str(error))})") from None
+    least = _LEAST_PER_WEIGHT * arch.demand.weights
+    if len(content) < least:  # so that nothing is allocated for a network that is only described
+        raise RunError(f"{path}: found {len(content)} bytes, expected at least {least} for its architecture")
+    network = build_network(arch)
+    expected, found = _described(network.state_dict()), _described(weights)
     if expected != found:
         name = sorted(set(expected.items()) ^ set(found.items()))[0][0]
-        raise RunError(f"{path}: {name}: found {found.get(name)}, expected {expected.get(name)}")
+        raise RunError(f"{path}: {brief(name)}: found {found.get(name)}, expected {expected.get(name)}")
     network.load_state_dict(weights)
     return network.eval()
+
+
+def _described(tensors: dict[str, Tensor]) -> dict[str, str]:
+    """Shape and, where it is not the usual one, type of each tensor."""
+    return {
+        name: f"{tuple(tensor.shape)}" if tensor.dtype == torch.float32 else f"{tuple(tensor.shape)} of {tensor.dtype}"
+        for name, tensor in tensors.items()
+    }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from senas.architecture import Architecture
 from senas.costs.budget import Objective, show_cost
+from senas.files import replacing, write_whole
 from senas.searching.findings import Findings, Template
 from senas.searching.pareto import pareto_front
 from senas.searching.run import Run
@@ -103,7 +104,14 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "senas"}):
+    with mpl.rc_context(
+        {
+            "font.size": 10,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "senas",
+            "text.parse_math": False,  # the name of a space may hold a $
+        }
+    ):
         canvas = Figure(figsize=(7.2, 4.6), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.add_subplot()
@@ -129,7 +137,8 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         canvas.legend(frameon=False, loc="outside lower center", ncols=3)
         for path in paths:
-            canvas.savefig(path, dpi=150)
+            with replacing(path) as file:
+                canvas.savefig(file, format=path.suffix[1:], dpi=150)
 
 
 def draw_page(figure: FrontFigure, path: Path) -> None:
@@ -173,14 +182,13 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
         )
     page.update_layout(
         title=html.escape(figure.title),
-        xaxis_title=figure.axis,
+        xaxis_title=html.escape(figure.axis),
         yaxis_title="validation accuracy (%)",
         template="plotly_white",
         height=640,
         hoverlabel={"align": "left", "font": {"family": "monospace"}},
     )
-    text = page.to_html(include_plotlyjs=True, full_html=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, page.to_html(include_plotlyjs=True, full_html=True))
 
 
 def plot_run(run: Run, findings: Findings | None) -> list[Path]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from senas.costs.se_costs import SECost
+from senas.files import replacing
 
 _COLORS = ("#c2410c", "#0f766e", "#1d4ed8", "#a21caf", "#a16207", "#475569")
 _FLOPS_COLOR = "#94a3b8"
@@ -59,7 +60,8 @@ def draw_se_costs(costs: Sequence[SECost], title: str, paths: Sequence[Path]) ->
         for number, way in enumerate(ways):
             panels[0].plot([], [], "o", color=_COLORS[number % len(_COLORS)], label=f"latency, {way}")
         panels[0].plot([], [], "_", color=_FLOPS_COLOR, markeredgewidth=2, label="FLOPs")
-        canvas.suptitle(title, fontsize=11)
+        canvas.suptitle(title, fontsize=11, parse_math=False)  # the name of a space or a device may hold a $
         canvas.legend(frameon=False, loc="outside lower center", ncols=4, title=f"from left to right: r = {reductions}")
         for path in paths:
-            canvas.savefig(path, dpi=150)
+            with replacing(path) as file:
+                canvas.savefig(file, format=path.suffix[1:], dpi=150)

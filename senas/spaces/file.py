@@ -1,7 +1,6 @@
 """Search spaces as TOML files: every key checked against the schema and the backbone."""
 
 import itertools
-import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -9,16 +8,16 @@ from typing import Literal, TypeVar
 from senas.architecture import Input
 from senas.errors import SenasError, SpaceError, one_of
 from senas.layers.layer import MAX_CHANNELS
-from senas.parsing import from_plain, os_reason
+from senas.parsing import from_plain, read_toml
 from senas.references import reference
 from senas.resources import shipped_folder
 from senas.se import Excitation, Integration, SEConfig, Squeeze
 from senas.spaces.space import SearchSpace
-from senas.spaces.stage import StageSpace
+from senas.spaces.stage import MAX_DEPTH, StageSpace
+from senas.text import show
 
 T = TypeVar("T")
 MAX_OPTIONS = 1_000
-MAX_DEPTH = 256
 MAX_LIST = 64  # of depths and widths each
 
 
@@ -94,8 +93,9 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
         name_or_path: the name of a shipped space (see `shipped_spaces`) or a path to a TOML file.
 
     Raises:
-        SpaceError: no such space or file, no TOML, or choices that contradict the backbone.
-        SenasError: an unknown key or a value of the wrong type; the message names it and the nearest known one.
+        SpaceError: no such space, or choices that contradict the backbone.
+        SenasError: no readable TOML file, an unknown key or a value of the wrong type; the message names it and the
+            nearest known one.
     """
     text = str(name_or_path)
     if text in (shipped := shipped_spaces()):
@@ -104,12 +104,7 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
         path = Path(text)
     else:
         raise SpaceError(f"search space: {one_of(text, shipped)}, or a path ending in .toml")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpaceError(f"{path}: {os_reason(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise SpaceError(f"{path}: not a TOML file ({error})") from None
+    table = read_toml(path)
     try:
         return _space(from_plain(_SpaceTable, table, str(path)), str(path))
     except SenasError as error:
@@ -189,5 +184,5 @@ def _options(where: str, values: tuple[int, ...], most: int = MAX_CHANNELS) -> t
 
 def _distinct(where: str, values: tuple[T, ...]) -> tuple[T, ...]:
     if len(set(values)) != len(values):
-        raise SpaceError(f"{where}: found the same option twice in {list(values)}")
+        raise SpaceError(f"{where}: found the same option twice in {show(list(values))}")
     return values

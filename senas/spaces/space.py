@@ -17,8 +17,12 @@ from senas.layers.stems import Stem
 from senas.parsing import digest_of
 from senas.se import SEConfig
 from senas.spaces.stage import Choice, Option, StageSpace, vary
+from senas.text import show
 
 Sample = Mapping[str, Option]
+
+MAX_CELLS = 2**16  # to look at, one way or another: 20 times the largest space that comes along, a few seconds
+MAX_NAME = 100  # characters of a name, which becomes part of file names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,8 @@ class SearchSpace:
         head: the last layers.
 
     Raises:
-        SpaceError: some reachable cell cannot take what flows into it; the message names the stage.
+        SpaceError: some reachable cell cannot take what flows into it; the message names the stage. Or some
+            architecture is larger than `senas.demand` allows, or there are more cells than anybody can look at.
     """
 
     name: str
@@ -49,9 +54,16 @@ class SearchSpace:
     def __post_init__(self) -> None:
         if not self.stages or not self.stem_widths:
             raise SpaceError(f"space {self.name}: found no stages or no stem widths, expected at least one")
+        if not self.name or len(self.name) > MAX_NAME:
+            raise SpaceError(f"space: name: found {len(self.name)} characters, allowed: 1 to {MAX_NAME}")
+        numbers = [stage.number for stage in self.stages]
+        if numbers != sorted(set(numbers)):
+            raise SpaceError(f"space {self.name}: stages: found {show(numbers)}, expected each once and in order")
         try:
             for part in self.parts:
                 part.outflow  # noqa: B018  # raises where a layer does not fit
+            for costliest in (lambda part: part.demand.weights), (lambda part: part.demand.multiply_adds):
+                self.extreme(costliest, largest=True)  # raises where it is larger than any network may be
         except ArchitectureError as error:
             raise SpaceError(f"space {self.name}: {error}") from None
 
@@ -197,9 +209,20 @@ class SearchSpace:
 
     @cached_property
     def flows(self) -> tuple[tuple[Shape, ...], ...]:
-        """The distinct shapes that can flow into each stage and, last, into the head."""
+        """The distinct shapes that can flow into each stage and, last, into the head.
+
+        Raises:
+            SpaceError: there are more cells than `MAX_CELLS` to look at.
+        """
         reached = [dict.fromkeys(stem.outflow for stem in self.stems)]
+        cells = 0
         for stage in self.stages:
+            cells += len(reached[-1]) * len(stage.widths) * sum(stage.depths) * len(stage.se)
+            if cells > MAX_CELLS:
+                raise SpaceError(
+                    f"space {self.name}: stage {stage.number}: found {cells} cells up to here, over everything that "
+                    f"can flow in and every width, depth and SE option, allowed: at most {MAX_CELLS}"
+                )
             onward: dict[Shape, None] = {}
             for inflow, width in itertools.product(reached[-1], stage.widths):
                 parts = stage.parts(inflow, width, max(stage.depths), None)

@@ -15,6 +15,8 @@ from senas.se import SEConfig
 Layer = TypeVar("Layer", Cell, Stem)
 Option = int | SEConfig | None
 
+MAX_DEPTH = 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -51,8 +53,11 @@ class StageSpace:
         for name in ("cells", "depths", "widths", "se"):
             if not getattr(self, name):
                 raise SpaceError(f"stage: {name}: found none, expected at least one")
-        if min(self.depths) < 1:
-            raise SpaceError(f"stage {self.number}: depths: found {min(self.depths)}, allowed: at least 1")
+        for depth in self.depths:
+            if not 1 <= depth <= MAX_DEPTH:
+                raise SpaceError(f"stage {self.number}: depths: found {depth}, allowed: 1 to {MAX_DEPTH}")
+        if {cell.stage for cell in self.cells} != {self.number}:
+            raise SpaceError(f"stage {self.number}: cells: found one of another stage, expected this one alone")
 
     @property
     def number(self) -> int:

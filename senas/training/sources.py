@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from senas.architecture import Input
+from senas.arrays import read_arrays
 from senas.errors import DataError, one_of
-from senas.parsing import os_reason
 from senas.training.data import Dataset, Split
 
 DataFunction = Callable[[Input], Dataset]
@@ -66,16 +66,7 @@ def npz(path: Path, network_input: Input) -> Dataset:  # noqa: ARG001  # a file'
     `x_train` and `x_test` hold (N, H, W) or (N, H, W, C) of uint8, `y_train` and `y_test` whole numbers from 0;
     optional: `class_names` (K,) and the truth value `flip` (true: a mirrored image keeps its label).
     """
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                raise ValueError("it holds one array without a name")
-            arrays = {name: np.asarray(loaded[name]) for name in loaded.files}
-    except OSError as error:
-        raise DataError(f"{path}: {os_reason(error)}") from None
-    except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
-        raise DataError(f"{path}: not an npz file of plain arrays ({error})") from None
+    arrays = read_arrays(path)
     for name in ("x_train", "y_train", "x_test", "y_test"):
         if name not in arrays:
             raise DataError(f"{path}: missing array '{name}', found {', '.join(sorted(arrays)) or 'none'}")
