@@ -6,6 +6,7 @@ import unicodedata
 MAX_TEXT = 10_000  # characters of one text in a file
 
 _LONG = 60
+_MOST_LINES = 500
 _LONG_NAME = 200
 _LONG_BITS = 10_000  # Python refuses to write longer numbers in decimal, and nobody wants to read them
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # make a line read otherwise than it is
@@ -39,6 +40,21 @@ def show(data: object) -> str:
 def brief(name: str) -> str:
     """A name in the place of a message: as it is where it can be printed, and not without end."""
     return name if name.isprintable() and len(name) <= _LONG_NAME else repr(name[:_LONG_NAME])[1:-1]
+
+
+def printable_lines(text: str) -> tuple[str, ...]:
+    """The lines of a text from anywhere, such as a traceback, as they may stand in a file of ours.
+
+    Characters that have no business there become escapes. Of very many lines the last ones are kept, which tell most.
+    """
+    lines = text.splitlines()
+    kept = lines if len(lines) <= _MOST_LINES else [f"... {len(lines) - _MOST_LINES} lines", *lines[-_MOST_LINES:]]
+    return tuple(line if flaw(line) is None else _escaped(line) for line in kept)
+
+
+def _escaped(line: str) -> str:
+    start = line[: MAX_TEXT // 10]  # an escape takes up to ten characters
+    return "".join(character if flaw(character) is None else ascii(character)[1:-1] for character in start)
 
 
 class _Short(reprlib.Repr):

@@ -74,7 +74,7 @@ def tiny_file(tmp_path):
         (("search", "se-resnet-digits", "--max-params", ""), "--max-params: found ''"),
         (("search", "se-resnet-digits", "--objective", "params", "--address", "ray://x:1"), "a Ray Client address"),
         (("search", "se-resnet-digits", "--objective", "params", "--out", "x" * 300), "file name too long"),
-        (("resume", "nowhere"), "nowhere: not a run folder, it has no run.json"),
+        (("resume", "nowhere"), "nowhere: not a run folder, it has no journal.sqlite"),
         (("front", "nowhere"), "nowhere: not a run folder"),
         (("plot", "nowhere"), "nowhere: not a run folder"),
         (("retrain", "nowhere"), "nowhere: not a run folder"),

@@ -251,3 +251,15 @@ def test_a_version_1_that_makes_no_sense_stays_as_it_is(tmp_path, tiny, archs):
     with pytest.raises(SenasError, match="event 6: found no end of a trial of schema version 1"):
         Journal(path, write=True)
     assert path.read_bytes() == before
+
+
+def test_a_failure_may_say_anything(journal, archs):
+    start(journal, 1, archs[0])
+    text = "first\n\x1b[2Jsecond\r\nthird\u202e \ud800\n" + "x" * 50_000 + "\n" + "line\n" * 1_000
+    journal.failed(1, Failure(reason="exception", text=text), 1.0)
+    told = Journal(journal.path).trials[1].failure or ""
+    assert "\x1b" not in told and "\u202e" not in told and len(told) < 20_000
+    assert told.startswith("... 504 lines\nline\n") and told.count("\n") == 500
+    start(journal, 2, archs[1])
+    journal.failed(2, Failure(reason="exception", text=text[: text.index("x")]), 1.0)
+    assert Journal(journal.path).trials[2].failure == "first\n\\x1b[2Jsecond\nthird\\u202e \\ud800"

@@ -54,7 +54,7 @@ class Failed:
 
     seconds: float
     reason: Reason
-    failure: str
+    failure: tuple[str, ...]  # lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def told(trial: Trial, kind: str, payload: object, where: str) -> Trial:
             return replace(trial, epochs=(*earlier, (report.epoch, _accuracy(report.accuracy, where))))
         case "retried" | "failed":
             failed = from_plain(Failed, payload, where)
-            failures = (*trial.failures, Failure(reason=failed.reason, text=failed.failure))
+            failures = (*trial.failures, Failure(reason=failed.reason, text="\n".join(failed.failure)))
             status = "failed" if kind == "failed" else trial.status
             return replace(trial, status=status, seconds=failed.seconds, failures=failures)
         case "finished" | "stopped":

@@ -6,8 +6,6 @@ from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from senas.latency.identity import source_digest
 from senas.searching.record import Code
 from senas.training.evaluator import Evaluate
@@ -19,7 +17,7 @@ _ROOMS = ("cells", "costs", "layers", "nn", "searching", "spaces", "strategies",
 def this_code(evaluate: Evaluate) -> Code:
     """The code of this process, with the function that evaluates an architecture."""
     return Code(
-        senas=__version__, source=_source(), nni=version("nni"), torch=torch.__version__, evaluate=_name_of(evaluate)
+        senas=__version__, source=_source(), nni=version("nni"), torch=version("torch"), evaluate=_name_of(evaluate)
     )
 
 

@@ -30,6 +30,7 @@ from senas.searching.events import (
 )
 from senas.searching.record import RunRecord
 from senas.searching.trial import Failure, Task, Trial
+from senas.text import printable_lines
 
 _Event = tuple[RunEventKind | TrialEventKind, int, object]  # what happened, to which trial (0: the run), its payload
 
@@ -132,11 +133,11 @@ class Journal:
 
     def retried(self, number: int, failure: Failure, seconds: float) -> None:
         """An attempt at a trial failed, and another one is to come."""
-        self._append(("retried", number, Failed(reason=failure.reason, failure=failure.text, seconds=seconds)))
+        self._append(("retried", number, _failed(failure, seconds)))
 
     def failed(self, number: int, failure: Failure, seconds: float) -> None:
         """A trial failed for good."""
-        self._append(("failed", number, Failed(reason=failure.reason, failure=failure.text, seconds=seconds)))
+        self._append(("failed", number, _failed(failure, seconds)))
 
     def interrupted(self, number: int, seconds: float) -> None:
         """An attempt at a trial was ended for no fault of its own, and the trial is to run again."""
@@ -217,6 +218,10 @@ class Journal:
             yield from database.execute(query, (self._read_up_to,))
         except sqlite3.Error as error:
             raise RunError(f"{self.path}: not a readable journal ({error})") from None
+
+
+def _failed(failure: Failure, seconds: float) -> Failed:
+    return Failed(reason=failure.reason, failure=printable_lines(failure.text), seconds=seconds)
 
 
 def _plain(payload: object, where: str) -> object:

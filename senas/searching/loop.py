@@ -23,8 +23,6 @@ from senas.strategies.proposing import ProposingStrategy
 from senas.strategies.table import make_strategy
 from senas.training.evaluator import Evaluate
 
-from nni.nas.strategy import Strategy  # isort: skip  # after nni_space has chosen NNI's framework
-
 
 @dataclass(frozen=True, kw_only=True)
 class SearchProgress:
@@ -152,7 +150,7 @@ def _limits(run: Run, journal: Journal) -> Limits:
     )
 
 
-def recall(strategy: Strategy, journal: Journal, space: SearchSpace) -> bool:
+def recall(strategy: object, journal: Journal, space: SearchSpace) -> bool:
     """Let a strategy recall what it proposed, if it is one that can and the journal has its memory."""
     memory = journal.memory
     if memory is None or not isinstance(strategy, ProposingStrategy):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from senas.errors import RunError
 from senas.parsing import read_plain
+from senas.text import printable_lines
 
 VERSION = 2
 RUN_FILE = "run.json"
@@ -154,7 +155,8 @@ def _from_1(database: sqlite3.Connection, path: Path) -> None:
             new = {"seconds": old["seconds"]}
             if kind == "failed":
                 text = str(old["failure"])
-                new |= {"reason": "exception" if text.startswith("Traceback") else "lost", "failure": text}
+                reason = "exception" if text.startswith("Traceback") else "lost"
+                new |= {"reason": reason, "failure": printable_lines(text)}
             else:
                 new["accuracy"] = old["accuracy"]
         except (ValueError, TypeError, KeyError, RecursionError):

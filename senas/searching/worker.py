@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 from ray import tune
 
 from senas.architecture import Architecture
@@ -68,7 +67,8 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
 
 
 def _reason(error: Exception) -> Reason:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+    torch_is_out = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)  # GPU's, CPU's
+    if isinstance(error, MemoryError) or torch_is_out:
         return "memory"
     if isinstance(error, TrainingDivergedError):
         return "diverged"
