@@ -45,6 +45,7 @@ class StrategySearcher(Searcher):
         scratch: a folder for what trials keep for later attempts, `None` for none.
 
     Attributes:
+        started: how many attempts were.
         broken: what was raised while a question or an event was dealt with. Ray Tune takes some errors for failures of
             a trial and loses others, so every further question raises it again.
     """
@@ -54,6 +55,7 @@ class StrategySearcher(Searcher):
         self._course = course
         self._scratch = scratch
         self._live: dict[str, _Live] = {}
+        self.started = 0
         self.broken: BaseException | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -73,6 +75,7 @@ class StrategySearcher(Searcher):
             if trial is None:
                 return Searcher.FINISHED if self._course.over else None
             self._live[trial_id] = _Live(trial=trial)
+            self.started += 1
             folder = None if self._scratch is None else str(self._scratch / str(trial.number))
             arch = trial.architecture.to_json()
             return {"architecture": arch, "seed": trial.seed, "purpose": trial.purpose, "folder": folder}
@@ -129,6 +132,11 @@ class StrategySearcher(Searcher):
             return False
         live.over = self._course.overdue(live.trial, live.seconds)
         return bool(live.over)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is running and nothing will."""
+        return self._course.over
 
     @property
     def stalled(self) -> bool:

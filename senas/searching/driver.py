@@ -28,6 +28,8 @@ from senas.training.evaluator import Evaluate
 
 T = TypeVar("T")
 
+_ROUND = 500  # trials that Ray Tune runs at a time
+
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -35,54 +37,70 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_WARN_THRESHOLD_S": "60",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
 
 def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOptions, address: str | None) -> None:
-    """Let Ray Tune ask the searcher until it has no more to propose."""
+    """Let Ray Tune ask the searcher until it has no more to propose.
+
+    Raises:
+        SearchFailedError: Ray failed.
+        BaseException: whatever was raised while a question or an event was dealt with.
+    """
     # Rungs at epochs 2, 6, 18, ...: each lets the better third go on. It never ends a trial by itself.
     asha = _SearchScheduler(
         time_attr="epoch", metric="accuracy", mode="max", max_t=10 * MAX_EPOCH, grace_period=2, reduction_factor=3
     )
-    scheduler = asha if options.early_stopping else None
     with (
         _ray(address, options.concurrency * options.cpus_per_trial),
         _interruptible(searcher),
         _scratch_folder() as scratch,
     ):
         _check_resources(options)
-        tuner = tune.Tuner(
-            tune.with_resources(
-                partial(run_trial, evaluate=ray.put(evaluate)),
-                {"cpu": options.cpus_per_trial, "gpu": options.gpus_per_trial},
-            ),
-            tune_config=tune.TuneConfig(
-                search_alg=searcher,
-                scheduler=scheduler,
-                num_samples=-1,
-                max_concurrent_trials=options.concurrency,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                storage_path=scratch, verbose=0, stop=_WhenStalled(searcher), callbacks=[RayEvents(searcher)]
-            ),
+        trainable = tune.with_resources(
+            partial(run_trial, evaluate=ray.put(evaluate)),
+            {"cpu": options.cpus_per_trial, "gpu": options.gpus_per_trial},
         )
-        try:
-            tuner.fit()
-        except KeyboardInterrupt:
-            searcher.broken = searcher.broken or KeyboardInterrupt()
-        except Exception as error:  # Ray's own, or one of ours that Ray has wrapped
-            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-            searcher.broken = searcher.broken or SearchFailedError(
-                f"Ray failed ({reason[0]}); what has ended is kept: senas resume goes on from there"
-            )
-        if searcher.broken is not None:  # without tracebacks, which would keep Ray Tune's workers and their CPUs
-            error = searcher.broken.with_traceback(None)
-            error.__context__ = None
-            del tuner
+        while not (searcher.over or searcher.stalled):
+            started = searcher.started
+            _run_round(searcher, trainable, asha if options.early_stopping else None, options.concurrency, scratch)
+            if searcher.broken is not None:  # its traceback would keep Ray Tune's workers and their CPUs
+                searcher.broken.__traceback__ = searcher.broken.__context__ = None
             gc.collect()
-            raise error
+            if searcher.broken is not None:
+                raise searcher.broken
+            if started == searcher.started and not searcher.over:
+                raise SearchFailedError("Ray Tune ended before the search; senas resume goes on from there")
+
+
+def _run_round(
+    searcher: StrategySearcher, trainable: Any, scheduler: TrialScheduler | None, concurrency: int, scratch: str
+) -> None:
+    """Let Ray Tune run some trials: it keeps all it knows of each to the end, so a long search is cut in rounds."""
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=_ROUND,
+            max_concurrent_trials=concurrency,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            storage_path=scratch, verbose=0, stop=_WhenStalled(searcher), callbacks=[RayEvents(searcher)]
+        ),
+    )
+    try:
+        tuner.fit()
+    except KeyboardInterrupt:
+        searcher.broken = searcher.broken or KeyboardInterrupt()
+    except Exception as error:  # Ray's own, or one of ours that Ray has wrapped
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        searcher.broken = searcher.broken or SearchFailedError(
+            f"Ray failed ({reason[0]}); what has ended is kept: senas resume goes on from there"
+        )
 
 
 class _WhenStalled(Stopper):

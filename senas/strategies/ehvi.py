@@ -37,7 +37,8 @@ class ExpectedHypervolumeImprovement(ProposingStrategy):
     Args:
         problem: what is known before training.
         seed: of all random decisions.
-        startup: how many architectures the initial design has.
+        startup: how many results the initial design gives; with trials in parallel it has as many more architectures
+            as are running when the last of these results comes.
     """
 
     def __init__(self, problem: Problem, *, seed: int, startup: int = 10):
@@ -54,7 +55,7 @@ class ExpectedHypervolumeImprovement(ProposingStrategy):
         space = self._space = self._space or _KnownSpace(self.problem, self._background)
         if not len(space.rows):
             return None
-        if len(self.known) < self._startup or len(self._rows) < _LEAST:
+        if len(self._rows) < max(self._startup, _LEAST):
             return self._spread_out(space)
         surrogate = self._fitted(space)
         evaluated = np.concatenate([self.rows, self.pending])
