@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -142,6 +143,10 @@ def search(
             launch_search(request, display=display)
     except KeyboardInterrupt:
         _interrupted(request.out)
+    finally:
+        if out is None:
+            with suppress(OSError):  # there is a run in it
+                request.out.rmdir()
     _show_run(request.out)
 
 
@@ -207,6 +212,7 @@ def plot(
     run: Annotated[Path | None, Argument(metavar="[RUN]", help="The folder of a run.")] = None,
     profile: Annotated[list[str] | None, Option(help="Draw what SE costs instead; may be repeated.")] = None,
     space: Annotated[str | None, Option(help="Of the profile, where its name is not a shipped space's.")] = None,
+    out: Annotated[Path | None, Option(help="Of a run: folder of the pictures; its own by default.")] = None,
 ) -> None:
     """Draw a run as PNG, SVG and an HTML page; or, of profiles of one space, what SE costs as PNG and SVG."""
     from senas.launch.profiling import draw_se
@@ -220,7 +226,7 @@ def plot(
             typer.echo(str(path))
     else:
         opened = Run(run)
-        for path in plot_run(opened, opened.findings()):
+        for path in plot_run(opened, opened.findings(), out):
             typer.echo(str(path))
         next_command("senas", "retrain", str(run))
 
@@ -405,9 +411,15 @@ def _interrupted(folder: Path) -> None:
 
 
 def _new_folder(space: str) -> Path:
-    name = Path(space).stem
-    numbered = (Path("runs") / f"{name}-{number}" for number in itertools.count(1))
-    return next(folder for folder in numbered if not folder.exists())
+    """A folder that was not there, made at once: a second search beside this one takes the next."""
+    for number in itertools.count(1):
+        folder = Path("runs") / f"{Path(space).stem}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("numbers never end")
 
 
 def _fail(message: str, status: int) -> None:

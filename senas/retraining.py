@@ -9,6 +9,7 @@ import torch
 
 from senas.architecture import Architecture
 from senas.errors import RunError
+from senas.files import os_reason
 from senas.nn.network import Network, build_network
 from senas.nn.weights import WEIGHTS_FILE, save_network
 from senas.parsing import read_json, write_json
@@ -113,7 +114,7 @@ def _claim(out: Path, arguments: RetrainArguments) -> None:
         try:
             write_json(path, arguments)
         except OSError as error:
-            raise RunError(f"{out}: cannot be written to ({error.strerror})") from None
+            raise RunError(f"{out}: cannot be written to ({os_reason(error)}); choose another folder") from None
         return
     found = read_json(path, RetrainArguments)
     for name, old, new in _differences(found, arguments):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from senas.architecture import Architecture
 from senas.costs.budget import Objective, show_cost
-from senas.files import replacing, write_whole
+from senas.errors import RunError
+from senas.files import os_reason, replacing, write_whole
 from senas.searching.findings import Findings, Template
 from senas.searching.pareto import pareto_front
 from senas.searching.run import Run
@@ -191,12 +192,26 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
     write_whole(path, page.to_html(include_plotlyjs=True, full_html=True))
 
 
-def plot_run(run: Run, findings: Findings | None) -> list[Path]:
-    """Draw `pareto.png`, `pareto.svg` and `pareto.html` into a run's folder; returns their paths."""
+def plot_run(run: Run, findings: Findings | None, out: Path | None = None) -> list[Path]:
+    """Draw `pareto.png`, `pareto.svg` and `pareto.html`; returns their paths.
+
+    Args:
+        run: what to draw.
+        findings: what is believed of it.
+        out: folder of the pictures; that of the run by default.
+
+    Raises:
+        RunError: the folder cannot be written to.
+    """
     figure = front_figure(run, findings)
-    png, svg, page = (run.folder / f"pareto.{ending}" for ending in ("png", "svg", "html"))
-    draw_static(figure, [png, svg])
-    draw_page(figure, page)
+    names = [f"pareto.{ending}" for ending in ("png", "svg", "html")]
+    png, svg, page = (run.inside(name) if out is None else out / name for name in names)
+    try:
+        draw_static(figure, [png, svg])
+        draw_page(figure, page)
+    except OSError as error:
+        where = error.filename or png.parent
+        raise RunError(f"{where}: {os_reason(error)}; --out names another folder") from None
     return [png, svg, page]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import sqlite3
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from senas.costs.budget import Cost
 from senas.errors import RunError, SearchFailedError
+from senas.files import os_reason
 from senas.parsing import from_plain, to_plain
 from senas.searching import schema
 from senas.searching.events import (
@@ -66,11 +68,26 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, record: RunRecord) -> "Journal":
-        """Make the journal of a new run, open to write."""
-        schema.create(path).close()
-        journal = cls(path, write=True)
-        journal.asked(record)
-        return journal
+        """Make the journal of a new run, open to write.
+
+        The file is there with its first event or not at all, whenever this process is killed.
+
+        Raises:
+            RunError: there is one already, or it cannot be made.
+        """
+        unborn = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        try:
+            schema.create(unborn)
+            with closing(cls(unborn, write=True)) as journal:
+                journal.asked(record)
+            os.link(unborn, path)  # unlike a move, it never takes the place of another file
+        except FileExistsError:
+            raise RunError(f"{path}: is there already") from None
+        except OSError as error:
+            raise RunError(f"{path}: cannot be made ({os_reason(error)})") from None
+        finally:
+            unborn.unlink(missing_ok=True)
+        return cls(path, write=True)
 
     @property
     def record(self) -> RunRecord:

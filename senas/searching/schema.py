@@ -23,19 +23,16 @@ _TABLE = (
 _LONGEST = 64 * 2**20  # bytes of one payload
 
 
-def create(path: Path) -> sqlite3.Connection:
-    """Make a new file, and open it to write.
+def create(path: Path) -> None:
+    """Make a new file without events.
 
     Raises:
-        RunError: there is one already, or it cannot be made.
+        RunError: it cannot be made.
     """
-    if path.exists() or path.is_symlink():
-        raise RunError(f"{path}: is there already")
     try:
-        database = _connected(path, "rwc")
-        database.execute(_TABLE)
-        database.execute(f"PRAGMA user_version={VERSION}")
-        return _durable(database)
+        with closing(_connected(path, "rwc")) as database:
+            database.execute(_TABLE)
+            database.execute(f"PRAGMA user_version={VERSION}")
     except sqlite3.Error as error:
         raise RunError(f"{path}: cannot be made ({error})") from None
 
