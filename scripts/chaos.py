@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument("--strategy", default="ehvi")
     parser.add_argument("--nodes", type=int, default=0, help="of a Ray cluster on this machine; 0 for none")
-    parser.add_argument("--seconds", type=float, default=0.4, help="that a trial takes")
+    parser.add_argument("--seconds", type=float, default=0.7, help="that a trial takes")
     for hidden in ("--session", "--log", "--address"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -145,8 +145,9 @@ def search(
         _interrupted(request.out)
     finally:
         if out is None:
-            with suppress(OSError):  # there is a run in it
+            with suppress(OSError):  # unless there is a run in it
                 request.out.rmdir()
+                request.out.parent.rmdir()
     _show_run(request.out)
 
 

@@ -263,7 +263,7 @@ ATTACKS = {
     # Weights.
     "pickled": Attack("weights", lambda _: _PICKLE, "not a safetensors file"),
     "header": Attack("weights", _tensors({}, length=2**62), "not a safetensors file"),
-    "none": Attack("weights", _tensors({}), "found 10 bytes, expected at least"),
+    "none": Attack("weights", _tensors({}), "found 0 bytes of weights, expected at least"),
     "beyond": Attack(
         "weights", _tensors({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}), "not a safetensors"
     ),

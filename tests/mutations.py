@@ -5,9 +5,11 @@ import io
 import itertools
 import json
 import math
+import sqlite3
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,12 +144,46 @@ def _split_profile(content: bytes) -> Any:
     return {name: item for name, item in json.loads(content).items() if name != "hashes"}
 
 
+def _split_journal(content: bytes) -> list[list[Any]]:
+    """The events, their payloads taken apart."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.deserialize(content)
+        rows = database.execute("SELECT id, time, kind, trial, payload FROM event").fetchall()
+    return [[*row[:4], json.loads(row[4])] for row in rows]
+
+
+def _join_journal(rows: Any) -> bytes:
+    """A journal of such events; what SQLite cannot keep becomes something that it can."""
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.encode(errors="replace").decode()
+        return value if isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63) else "something"
+
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute(
+            "CREATE TABLE event (id INTEGER PRIMARY KEY, time REAL NOT NULL, "
+            "kind TEXT NOT NULL, trial INTEGER NOT NULL, payload TEXT NOT NULL)"
+        )
+        database.execute("PRAGMA user_version=2")
+        for row in rows if isinstance(rows, list) else []:
+            values = row if isinstance(row, list) and len(row) == 5 else [None, 0.0, "opened", 0, row]
+            number, when, kind, trial, payload = values
+            whole = number if isinstance(number, int) and abs(number) < 2**63 else None
+            event = (whole, kept(when), kept(kind), kept(trial), json.dumps(payload))
+            with suppress(sqlite3.IntegrityError):  # a second event of the same number
+                database.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?)", event)
+        database.commit()
+        return database.serialize()
+
+
 FORMS = {
     "profile": Form(_split_profile, lambda data: _join_json(sign(data))),
     "json": Form(json.loads, _join_json),
     "toml": Form(lambda content: tomllib.loads(content.decode()), _join_toml),
     "npz": Form(_split_zip, join_zip, _arrays | _fitting),
     "safetensors": Form(_split_safetensors, _join_safetensors),
+    "journal": Form(_split_journal, _join_journal),
 }
 
 

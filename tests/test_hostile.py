@@ -1,5 +1,6 @@
 """Files of strangers: whatever they hold, they are read or refused in one line. See `mutations` for what they hold."""
 
+import io
 import json
 import os
 import resource
@@ -8,30 +9,42 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from attacks import ATTACKS, PLACES
-from conftest import TINY_SPACE, formula_profile
+from conftest import TINY_SPACE, formula_profile, run_record
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import FORMS, changed, damaged
+from rich.console import Console
 
 import senas
 from senas.architecture import Architecture
+from senas.costs.budget import cost_of
 from senas.errors import SenasError
 from senas.latency.profile import LatencyProfile
 from senas.nn.weights import load_network, save_network
+from senas.report.tables import front_table
+from senas.searching.journal import Journal
+from senas.searching.run import Run
+from senas.searching.trial import Failure, Task
 from senas.spaces.file import load_space
 from senas.text import flaw
+from senas.training.checkpoint import load_checkpoint, save_checkpoint
+from senas.training.loop import Recipe, make_optimizer
 from senas.training.sources import load_data
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 from search_table import Table  # a script, which is no module of the package
+
+# hypothesis describes the strategies it draws from, and the values here are large: said once, that would fail one draw
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 SECONDS = 20  # for one file; what takes longer hangs
 MEBIBYTES = 1_024  # more than all files before have needed
@@ -119,6 +132,43 @@ def write_table(folder: Path) -> None:
     np.savez(path, choices=choices, observed=accuracy[:, None], accuracy=accuracy, cost=cost, cost_unit=unit)
 
 
+def write_checkpoint(folder: Path) -> None:
+    network = senas.build_network(tiny_architecture())
+    optimizer = make_optimizer(network, Recipe())
+    network(torch.zeros(2, 1, 8, 8)).sum().backward()
+    optimizer.step()
+    save_checkpoint(folder / "checkpoint.safetensors", network, optimizer, {"epoch": 1, "loss": 0.5})
+
+
+def use_checkpoint(path: Path) -> None:
+    network = senas.build_network(tiny_architecture())
+    load_checkpoint(path, network, make_optimizer(network, Recipe()))
+
+
+def write_run(folder: Path) -> None:
+    """A run of two trials, one of which failed once."""
+    write_space(folder)
+    space = load_space(folder / "tiny.toml")
+    with closing(Journal.create(folder / "journal.sqlite", run_record(space))) as journal:
+        journal.opened()
+        for number in (1, 2):
+            arch = space.random(np.random.default_rng(number))
+            task = Task(purpose="search", architecture=arch, seed=number)
+            journal.started(number, task, cost_of(arch, None), memory={"random": {"state": 2**100}})
+            journal.reported(number, 1, 0.25)
+        journal.retried(1, Failure(reason="lost", text="killed"), 1.5)
+        journal.finished(2, 0.5, 2.5)
+
+
+def use_run(path: Path) -> None:
+    run = Run(path.parent)
+    assert run.hypervolume() <= 1.0 + 1e-9
+    for trial in run.front():
+        Console(file=io.StringIO()).print(front_table([trial], findings=None, with_se=True))
+    with closing(run.open_journal()) as journal:
+        assert journal.memory is None or isinstance(journal.memory, dict)
+
+
 READERS = {
     "architecture": Reader(
         "arch.json",
@@ -130,6 +180,8 @@ READERS = {
     "profile": Reader("profile.json", write_profile, use_profile, "profile"),
     "data": Reader("data.npz", write_data, use_data, "npz"),
     "table": Reader("table.npz", write_table, use_table, "npz"),
+    "checkpoint": Reader("checkpoint.safetensors", write_checkpoint, use_checkpoint, "safetensors"),
+    "journal": Reader("journal.sqlite", write_run, use_run, "journal"),
     "weights": Reader("weights.safetensors", write_weights, lambda path: load_network(path.parent), "safetensors"),
 }
 
@@ -226,12 +278,20 @@ def test_an_attack_is_refused_in_one_line(outcomes, name):
     assert ATTACKS[name].words in str(outcomes[name])
 
 
+ELSEWHERE = {  # the same places in other words
+    ("journal", "no such file or directory"): "not a run folder, it has no journal.sqlite",
+    ("journal", "expected a regular file"): "found a link to /dev/zero",
+    ("checkpoint", "no such file or directory"): "None",  # there need not be one
+}
+
+
 @pytest.mark.parametrize("words", PLACES)
 @pytest.mark.parametrize("name", READERS)
 def test_what_is_no_file_or_too_large_is_refused_at_once(tmp_path, name, words):
+    place, words = PLACES[words], ELSEWHERE.get((name, words), words)
     reader = READERS[name]
     reader.make(tmp_path)
     path = tmp_path / reader.name
     path.unlink()
-    PLACES[words](path)
+    place(path)
     assert words in str(refusal(reader, path))

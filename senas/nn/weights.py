@@ -1,5 +1,6 @@
 """Trained weights as safetensors beside the architecture's JSON: nothing in them can run code."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -40,23 +41,43 @@ def load_network(folder: Path | str) -> Network:
     """
     folder = Path(folder)
     arch, path = Architecture.load(folder / ARCHITECTURE_FILE), folder / WEIGHTS_FILE
+    weights, _ = load_tensors(path, _MOST_PER_WEIGHT * arch.demand.weights)
+    held, least = sum(tensor.nbytes for tensor in weights.values()), _LEAST_PER_WEIGHT * arch.demand.weights
+    if held < least:  # so that nothing is allocated for a network that is only described
+        raise RunError(f"{path}: found {held} bytes of weights, expected at least {least} for its architecture")
+    network = build_network(arch)
+    require_same(network.state_dict(), weights, str(path))
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def load_tensors(path: Path, most: int) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file by name, and the texts that it has beside them.
+
+    Args:
+        path: of the file.
+        most: bytes of all tensors; a larger file is refused before it is read.
+
+    Raises:
+        RunError: the file is missing, unreadable, too large, or no safetensors file.
+    """
     try:
-        content = read_bytes(path, _MOST_PER_WEIGHT * arch.demand.weights + _HEADER_BYTES)
-        weights = load(content)
+        content = read_bytes(path, most + _HEADER_BYTES)
+        tensors = load(content)
     except OSError as error:
         raise RunError(f"{path}: {os_reason(error)}") from None
     except (SafetensorError, KeyError, ValueError) as error:  # KeyError: a type that torch has none for
         raise RunError(f"{path}: not a safetensors file ({show(str(error))})") from None
-    least = _LEAST_PER_WEIGHT * arch.demand.weights
-    if len(content) < least:  # so that nothing is allocated for a network that is only described
-        raise RunError(f"{path}: found {len(content)} bytes, expected at least {least} for its architecture")
-    network = build_network(arch)
-    expected, found = _described(network.state_dict()), _described(weights)
-    if expected != found:
-        name = sorted(set(expected.items()) ^ set(found.items()))[0][0]
-        raise RunError(f"{path}: {brief(name)}: found {found.get(name)}, expected {expected.get(name)}")
-    network.load_state_dict(weights)
-    return network.eval()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return tensors, header.get("__metadata__") or {}
+
+
+def require_same(expected: dict[str, Tensor], found: dict[str, Tensor], where: str) -> None:
+    """Raise `RunError` where tensors are missing, superfluous, or of another shape or type."""
+    described, others = _described(expected), _described(found)
+    if described != others:
+        name = sorted(set(described.items()) ^ set(others.items()))[0][0]
+        raise RunError(f"{where}: {brief(name)}: found {others.get(name)}, expected {described.get(name)}")
 
 
 def _described(tensors: dict[str, Tensor]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from senas.costs.budget import Cost
 from senas.errors import RunError
 from senas.parsing import from_plain
 from senas.searching.trial import Failure, Purpose, Reason, Trial
+from senas.text import show
 
 RunEventKind = Literal["asked", "opened", "strategy"]
 TrialEventKind = Literal["started", "reported", "finished", "stopped", "retried", "failed", "interrupted", "measured"]
@@ -95,7 +96,7 @@ def told(trial: Trial, kind: str, payload: object, where: str) -> Trial:
         SenasError: the event cannot be read, or cannot follow those before it.
     """
     if (kind == "measured") != (trial.status != "running"):
-        raise RunError(f"{where}: trial {trial.number} is {trial.status}, '{kind}' cannot follow")
+        raise RunError(f"{where}: trial {trial.number} is {trial.status}, {show(kind)} cannot follow")
     match kind:
         case "reported":
             report = from_plain(Reported, payload, where)
@@ -117,7 +118,7 @@ def told(trial: Trial, kind: str, payload: object, where: str) -> Trial:
             found = from_plain(Measured, payload, where)
             return replace(trial, measured_ms=found.latency_ms, drift=found.drift)
         case _:
-            raise RunError(f"{where}: unknown kind '{kind[:60]}'")
+            raise RunError(f"{where}: unknown kind {show(kind)}")
 
 
 def _accuracy(value: float | None, where: str) -> float:

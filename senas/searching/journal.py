@@ -32,7 +32,7 @@ from senas.searching.events import (
 )
 from senas.searching.record import RunRecord
 from senas.searching.trial import Failure, Task, Trial
-from senas.text import printable_lines
+from senas.text import brief, printable_lines, show
 
 _Event = tuple[RunEventKind | TrialEventKind, int, object]  # what happened, to which trial (0: the run), its payload
 
@@ -108,7 +108,7 @@ class Journal:
             return None
         found = _plain(self._memory, f"{self.path}: the strategy's memory")
         if not isinstance(found, dict):
-            raise RunError(f"{self.path}: the strategy's memory: found {str(found)[:60]}, expected a table")
+            raise RunError(f"{self.path}: the strategy's memory: found {show(found)}, expected a table")
         return found
 
     def history(self) -> list[Trial]:
@@ -185,7 +185,9 @@ class Journal:
         for event, when, kind, number, payload in self._events_of(database):
             where = f"{self.path}: event {event}"
             if not (event > self._read_up_to and isinstance(when, float) and isinstance(number, int)):
-                raise RunError(f"{where}: found time {when!r} and trial {number!r}, expected two numbers, in order")
+                raise RunError(
+                    f"{where}: found time {show(when)} and trial {show(number)}, expected two numbers, in order"
+                )
             if kind == "strategy":
                 self._memory = str(payload)
             else:
@@ -206,7 +208,7 @@ class Journal:
             if before is None:
                 self._history.append(number)
         elif number not in self._trials:
-            raise RunError(f"{where}: trial {number} has '{kind[:60]}' before 'started'")
+            raise RunError(f"{where}: trial {number} has {show(kind)} before 'started'")
         else:
             self._trials[number] = told(self._trials[number], kind, payload, where)
             if kind in ENDS:
@@ -234,7 +236,7 @@ class Journal:
         try:
             yield from database.execute(query, (self._read_up_to,))
         except sqlite3.Error as error:
-            raise RunError(f"{self.path}: not a readable journal ({error})") from None
+            raise RunError(f"{self.path}: not a readable journal ({brief(str(error))})") from None
 
 
 def _failed(failure: Failure, seconds: float) -> Failed:
@@ -245,4 +247,4 @@ def _plain(payload: object, where: str) -> object:
     try:
         return json.loads(payload) if isinstance(payload, str) else None
     except (ValueError, RecursionError) as error:
-        raise RunError(f"{where}: not JSON ({error})") from None
+        raise RunError(f"{where}: not JSON ({brief(str(error))})") from None

@@ -9,6 +9,8 @@ from senas.latency.calibration import CONFIDENCE
 from senas.spaces.space import SearchSpace
 from senas.training.loop import Recipe
 
+_LEAST_COST, _LARGEST_COST = 1e-6, 1e30  # milliseconds or counts; beyond them arithmetic ends, not the use of networks
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -129,8 +131,9 @@ class RunRecord:
     code: Code | None = None
 
     def __post_init__(self) -> None:
-        if self.reference_cost <= 0 or self.trials < 1:
-            found = f"{self.reference_cost} and {self.trials}"
-            raise RunError(f"reference_cost and trials: found {found}, allowed: more than 0")
+        if not _LEAST_COST <= self.reference_cost <= _LARGEST_COST:
+            raise RunError(f"reference_cost: found {self.reference_cost}, allowed: {_LEAST_COST} to {_LARGEST_COST:g}")
+        if self.trials < 1:
+            raise RunError(f"trials: found {self.trials}, allowed: at least 1")
         if self.space.digest != self.space_digest:
             raise RunError(f"space: found one of digest {self.space.digest}, expected {self.space_digest}")

@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from senas.errors import RunError
+from senas.files import open_regular, os_reason
 from senas.parsing import read_plain
-from senas.text import printable_lines
+from senas.text import brief, printable_lines
 
 VERSION = 2
 RUN_FILE = "run.json"
@@ -20,7 +21,8 @@ _TABLE = (
     "CREATE TABLE event (id INTEGER PRIMARY KEY, time REAL NOT NULL, "
     "kind TEXT NOT NULL, trial INTEGER NOT NULL, payload TEXT NOT NULL)"
 )
-_LONGEST = 64 * 2**20  # bytes of one payload
+_LONGEST = 2**26  # bytes of one payload
+_LARGEST = 2**36  # bytes of a journal
 
 
 def create(path: Path) -> None:
@@ -80,8 +82,11 @@ def close(database: sqlite3.Connection) -> None:
 
 
 def _connected(path: Path, mode: str) -> sqlite3.Connection:
-    if mode != "rwc" and not path.is_file():
-        raise RunError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    if mode != "rwc":
+        try:
+            open_regular(path, _LARGEST).close()
+        except OSError as error:
+            raise RunError(f"{path}: {os_reason(error)}") from None
     database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, isolation_level=None)
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     database.execute("PRAGMA trusted_schema=OFF")
@@ -125,7 +130,7 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> RunError:
-    return RunError(f"{path}: not a readable journal ({error})")
+    return RunError(f"{path}: not a readable journal ({brief(str(error))})")
 
 
 def _migrate(database: sqlite3.Connection, path: Path) -> None:

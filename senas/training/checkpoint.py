@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from senas.errors import RunError
 from senas.files import replacing
+from senas.nn.weights import load_tensors, require_same
+from senas.parsing import load_json
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, about: Mapping[str, object]) -> None:
@@ -36,24 +37,23 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD) 
         What else was kept; `None` where there is no checkpoint.
 
     Raises:
-        RunError: it is none of this network.
+        RunError: it is none of this network; neither network nor optimizer has changed then.
     """
     if not path.exists():
         return None
+    state, parameters = network.state_dict(), dict(network.named_parameters())
+    expected = {f"network.{name}": tensor for name, tensor in state.items()}
+    expected |= {f"momentum.{name}": tensor for name, tensor in parameters.items()}
     try:
-        with safe_open(path, framework="pt") as file:
-            about = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dictionary
-        momenta = {name: tensors[f"momentum.{name}"] for name, _ in network.named_parameters()}
-        for name, parameter in network.named_parameters():
-            if momenta[name].shape != parameter.shape:
-                raise ValueError(f"momentum of {name}: found {tuple(momenta[name].shape)}")
-        network.load_state_dict({name[8:]: t for name, t in tensors.items() if name.startswith("network.")})
-        for name, parameter in network.named_parameters():
-            optimizer.state[parameter]["momentum_buffer"] = momenta[name].to(parameter.device)
-    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise RunError(f"{path}: not a checkpoint of this network ({reason}); delete it to start again") from None
+        tensors, texts = load_tensors(path, sum(tensor.nbytes for tensor in expected.values()))
+        require_same(expected, tensors, str(path))
+        about = {name: load_json(text) for name, text in texts.items()}
+    except (RunError, ValueError, RecursionError) as error:
+        said = str(error).removeprefix(f"{path}: ")
+        raise RunError(f"{path}: not a checkpoint of this network ({said}); delete it to start again") from None
+    network.load_state_dict({name: tensors[f"network.{name}"] for name in state})
+    for name, parameter in parameters.items():
+        optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter.device)
     return about
 
 
