@@ -322,25 +322,41 @@ def test_run_json_is_a_copy_that_decides_nothing(search):
     assert json.loads((run.folder / "run.json").read_text())["trials"] == 3
 
 
-def test_a_cluster_is_joined_by_its_address(tmp_path):
-    """A cluster of two nodes on this machine, in a process of its own, since this one has a Ray already."""
-    space = tmp_path / "tiny.toml"
-    space.write_text(TINY_SPACE)
+def test_a_cluster_loses_a_node_and_the_search_nothing(tmp_path):
+    """Three nodes on this machine, in a process of its own, since this one has a Ray already.
+
+    The data travels with the search: its file is gone before any worker could read it.
+    """
+    (tmp_path / "tiny.toml").write_text(TINY_SPACE)
+    images, labels = np.random.default_rng(0).integers(0, 255, (60, 8, 8), np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     script = tmp_path / "script.py"
     script.write_text(
-        textwrap.dedent(f"""
+        textwrap.dedent("""
+        import pathlib
         from ray.cluster_utils import Cluster
         import senas
+        here = pathlib.Path(__file__).parent
+
+        def on_progress(progress):
+            if progress.running:
+                (here / "data.npz").unlink(missing_ok=True)
+            if progress.ended == 4 and len(cluster.worker_nodes) == 2:
+                cluster.remove_node([*cluster.worker_nodes][0], allow_graceful=False)
+
         if __name__ == "__main__":
-            cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1}})
-            cluster.add_node(num_cpus=1)
-            run = senas.search(senas.load_space({str(space)!r}), evaluate=lambda *_: 0.5, trials=6, concurrency=2,
-                               out={str(tmp_path / "run")!r}, address=cluster.address)
-            print(len(run.trials()), {{t.status for t in run.trials()}})
+            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+            for _ in range(2):
+                cluster.add_node(num_cpus=1)
+            evaluate = senas.TrainingEvaluator(data=f"npz:{here / 'data.npz'}", recipe=senas.Recipe(epochs=2))
+            run = senas.search(senas.load_space(here / "tiny.toml"), evaluate=evaluate, trials=12, concurrency=3,
+                               out=here / "run", address=cluster.address, on_progress=on_progress, retries=3)
+            print(len(cluster.worker_nodes), len(run.trials()), {t.status for t in run.trials()})
+            print([(t.status, [f.text[-300:] for f in t.failures]) for t in run.trials() if t.failures])
         """)
     )
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
-    assert done.stdout.splitlines()[-1:] == ["6 {'finished'}"], done.stderr
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=300)
+    assert "1 12 {'finished'}" in done.stdout.splitlines(), done.stdout + done.stderr
 
 
 def test_a_gpu_of_a_cluster_is_measured_while_nothing_else_uses_it(tmp_path):

@@ -294,3 +294,36 @@ def test_the_evaluator_reports_every_epoch_and_never_sees_the_test_set():
     assert [epoch for epoch, _ in reports] == list(range(1, 9))
     assert reports[-1][1] == accuracy
     assert accuracy > 0.9 and math.isfinite(accuracy)
+
+
+def test_a_trial_that_was_stopped_goes_on_from_its_last_checkpoint(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("senas.training.evaluator.CHECKPOINT_SECONDS", 0.0)
+    arch = tiny.random(np.random.default_rng(0))
+    evaluator = TrainingEvaluator(data="digits", recipe=Recipe(epochs=5))
+
+    class Report:
+        folder = tmp_path
+
+        def __init__(self, killed_in: int = 0):
+            self.seen: list[tuple[int, float]] = []
+            self.killed_in = killed_in
+
+        def __call__(self, epoch: int, accuracy: float) -> None:
+            if epoch == self.killed_in:
+                raise KeyboardInterrupt
+            self.seen.append((epoch, accuracy))
+
+    whole: list[tuple[int, float]] = []
+    undisturbed = evaluator(arch, 7, lambda epoch, accuracy: whole.append((epoch, accuracy)))
+    before, after = Report(killed_in=4), Report()
+    with pytest.raises(KeyboardInterrupt):
+        evaluator(arch, 7, before)
+    assert evaluator(arch, 7, after) == undisturbed
+    assert [epoch for epoch, _ in after.seen] == [4, 5]
+    assert before.seen + after.seen == whole
+    done = Report()
+    assert evaluator(arch, 7, done) == undisturbed and done.seen == []  # killed before it could return
+    other = Report()
+    evaluator(arch, 8, other)  # another training does not go on from it
+    assert [epoch for epoch, _ in other.seen] == [1, 2, 3, 4, 5]
+    assert len(list(tmp_path.iterdir())) == 2

@@ -13,6 +13,7 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.search import Searcher
 
 from senas.searching.course import Course
+from senas.searching.identity import source_of_this
 from senas.searching.trial import Failure, Reason, Trial
 
 
@@ -78,7 +79,13 @@ class StrategySearcher(Searcher):
             self.started += 1
             folder = None if self._scratch is None else str(self._scratch / str(trial.number))
             arch = trial.architecture.to_json()
-            return {"architecture": arch, "seed": trial.seed, "purpose": trial.purpose, "folder": folder}
+            return {
+                "architecture": arch,
+                "seed": trial.seed,
+                "purpose": trial.purpose,
+                "folder": folder,
+                "source": source_of_this(),
+            }
 
     def on_trial_start(self, trial_id: str) -> None:
         """A worker has taken a trial up."""

@@ -17,7 +17,11 @@ _ROOMS = ("cells", "costs", "layers", "nn", "searching", "spaces", "strategies",
 def this_code(evaluate: Evaluate) -> Code:
     """The code of this process, with the function that evaluates an architecture."""
     return Code(
-        senas=__version__, source=_source(), nni=version("nni"), torch=version("torch"), evaluate=_name_of(evaluate)
+        senas=__version__,
+        source=source_of_this(),
+        nni=version("nni"),
+        torch=version("torch"),
+        evaluate=_name_of(evaluate),
     )
 
 
@@ -29,7 +33,8 @@ def differences(before: Code, now: Code) -> Iterator[str]:
 
 
 @cache
-def _source() -> str:
+def source_of_this() -> str:
+    """A digest of what of this process's senas proposes and trains."""
     package = Path(__file__).parent.parent
     return source_digest(*sorted(path for room in _ROOMS for path in (package / room).glob("*.py")))
 

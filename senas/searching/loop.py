@@ -21,7 +21,7 @@ from senas.spaces.space import SearchSpace
 from senas.strategies.nni_space import NNISpace
 from senas.strategies.proposing import ProposingStrategy
 from senas.strategies.table import make_strategy
-from senas.training.evaluator import Evaluate
+from senas.training.evaluator import Evaluate, TrainingEvaluator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +132,8 @@ def _drive(
         journal.opened()
         on_progress(_progress(run, journal, standing, extras))
         if not course.complete:
+            if address is not None and isinstance(evaluate, TrainingEvaluator):
+                evaluate = evaluate.carrying_data(space.input)
             run_tune(StrategySearcher(course, scratch=run.scratch), evaluate, options, address)
     note = _END_NOTES.get(course.end_reason, "")
     on_progress(_progress(run, journal, standing, extras, note=note))

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import socket
 import traceback
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +12,11 @@ import ray
 from ray import tune
 
 from senas.architecture import Architecture
-from senas.errors import TrainingDivergedError
+from senas.errors import RunError, TrainingDivergedError
+from senas.searching.identity import source_of_this
 from senas.searching.trial import Reason
 from senas.training.evaluator import Evaluate
+from senas.version import __version__
 
 MAX_EPOCH = 1_000_000
 
@@ -47,13 +50,15 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
     failure is data, not an exception, so that the worker stays in use; unless it may have left the worker unusable.
 
     Args:
-        config: `architecture` (JSON), `seed`, `folder` to keep things in, and `purpose`, the scheduler's business.
+        config: `architecture` (JSON), `seed`, `folder` to keep things in, `source` of the code that asks for it, and
+            `purpose`, the scheduler's business.
         evaluate: where Ray keeps the function that `senas.search` was given.
 
     Raises:
         MemoryError: or another failure after which a new worker is needed.
     """
     try:
+        _require_same_code(config["source"])
         function = _fetch(evaluate)  # first: its module may register the kinds of cells in the architecture
         arch = Architecture.from_json(config["architecture"])
         report = TrialReport(_usable(config["folder"]))
@@ -64,6 +69,15 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
         tune.report({"failure": traceback.format_exc(), "reason": _reason(error)})
     else:
         tune.report({"final": accuracy})
+
+
+def _require_same_code(source: str) -> None:
+    """Refuse to train with other code than that which searches, as a node of a cluster may have it."""
+    if source != source_of_this():
+        found = f"senas {__version__} of source {source_of_this()}"
+        raise RunError(
+            f"node {socket.gethostname()}: found {found}, expected source {source}, as where the search started"
+        )
 
 
 def _reason(error: Exception) -> Reason:

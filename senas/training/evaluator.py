@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,6 +42,12 @@ class TrainingEvaluator:
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", located(self.data))
 
+    def carrying_data(self, network_input: Input) -> "TrainingEvaluator":
+        """The same with its data in it, for workers on machines that do not have its file."""
+        if isinstance(self.data, _Carried):
+            return self
+        return replace(self, data=_Carried(str(self.data), load_data(self.data, network_input)))
+
     def __call__(self, arch: Architecture, seed: int, report: Report) -> float:
         """Train from scratch, or from the last checkpoint in `report.folder`, where there is such a folder.
 
@@ -73,6 +79,20 @@ class TrainingEvaluator:
         """A file whose name tells the whole training, so that no other one goes on from it."""
         training = {"digest": arch.digest, "seed": seed, "recipe": to_plain(self.recipe), "data": str(self.data)}
         return None if folder is None else folder / f"{digest_of(training)}.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class _Carried:
+    """A data function that has loaded its data already."""
+
+    name: str
+    dataset: Dataset
+
+    def __call__(self, network_input: Input) -> Dataset:  # noqa: ARG002  # it was loaded for it
+        return self.dataset
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def _restored(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
