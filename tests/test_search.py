@@ -390,6 +390,40 @@ def test_a_gpu_of_a_cluster_is_measured_while_nothing_else_uses_it(tmp_path):
     assert done.stdout.splitlines()[-2:] == ["after the trial True", "as it was raised"], done.stderr
 
 
+def test_trials_share_a_gpu_or_have_it_alone(tmp_path):
+    """Ray believes the node to have one GPU and four cores, so that only the GPU limits what runs at a time."""
+    (tmp_path / "tiny.toml").write_text(TINY_SPACE)
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+        import pathlib, time, ray
+        from ray.cluster_utils import Cluster
+        import senas
+        here = pathlib.Path(__file__).parent
+
+        def search(gpus):
+            log = here / f"log-{gpus}"
+            def evaluate(arch, seed, report):
+                began = time.time()
+                time.sleep(0.5)
+                with log.open("a") as file:
+                    file.write(f"{began} {time.time()}\\n")
+                return 0.5
+            senas.search(senas.load_space(here / "tiny.toml"), evaluate=evaluate, trials=6, concurrency=3,
+                         cpus_per_trial=1, gpus_per_trial=gpus, strategy="random", out=here / f"run-{gpus}",
+                         address=cluster.address)
+            spans = [tuple(map(float, line.split())) for line in log.read_text().splitlines()]
+            return max(sum(other[0] <= span[0] < other[1] for other in spans) for span in spans)
+
+        if __name__ == "__main__":
+            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1})
+            print(search(0.5), search(1))
+        """)
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=240)
+    assert done.stdout.splitlines()[-1:] == ["2 1"], done.stdout + done.stderr
+
+
 def test_the_default_evaluator_trains_in_workers(search):
     run = search(evaluate=senas.TrainingEvaluator(data="digits", recipe=senas.Recipe(epochs=2)), trials=2)
     assert all(t.status == "finished" and len(t.epochs) == 2 for t in run.trials())
