@@ -1,0 +1,73 @@
+"""The command line: reads arguments, calls one function, prints what came of it and the next command."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from senas.cli import describing, results, searching
+from senas.errors import FailedError, SenasError
+from senas.version import __version__
+
+app = typer.Typer(
+    name="senas",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"senas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive."""
+
+
+for command in (
+    describing.spaces,
+    searching.search,
+    searching.resume,
+    results.front,
+    results.plot,
+    results.retrain,
+    describing.profile,
+    describing.complexity,
+):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; exit with 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
+    try:
+        status = app(arguments, standalone_mode=False)
+    except SenasError as error:
+        _fail(str(error), 2)
+    except FailedError as error:
+        _fail(str(error), 1)
+    except typer.TyperException as error:  # wrong usage: a missing argument, an unknown option
+        format_message = getattr(error, "format_message", None)
+        _fail(format_message() if format_message else str(error), 2)
+    except OSError as error:  # a path that cannot be used as it was asked to
+        _fail(f"{error.filename or 'file system'}: {(error.strerror or str(error)).lower()}", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> None:
+    """Print one line and leave."""
+    typer.echo(f"senas: {' '.join(message.split())}", err=True)
+    sys.exit(status)
