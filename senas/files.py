@@ -24,11 +24,22 @@ def open_regular(path: Path, most: int) -> BinaryIO:
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
         file.close()
-        raise OSError(errno.EINVAL, "found a pipe or a device, expected a regular file", str(path))
+        raise _no_regular(path)
     if found.st_size > most:
         file.close()
         raise _too_large(path, found.st_size, most)
     return file
+
+
+def require_regular(path: Path, most: int) -> None:
+    """Raise what `open_regular` would, without opening: closing a file drops the locks that SQLite holds on it."""
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise _no_regular(path)
+    if found.st_size > most:
+        raise _too_large(path, found.st_size, most)
 
 
 def _open_at_once(name: str, flags: int) -> int:
@@ -46,6 +57,10 @@ def read_bytes(path: Path, most: int) -> bytes:
     if len(content) > most:
         raise _too_large(path, len(content), most)
     return content
+
+
+def _no_regular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "found a pipe or a device, expected a regular file", str(path))
 
 
 def _too_large(path: Path, found: int, most: int) -> OSError:
@@ -80,12 +95,22 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
+            _sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         error.filename = str(path)  # what the user asked for, not the temporary name
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk as well."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,9 +1,13 @@
 """The journal: what it tells, its order, its schema, what it refuses."""
 
 import json
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +15,6 @@ from conftest import formula_profile, run_record
 
 from senas.costs.budget import cost_of
 from senas.errors import SearchFailedError, SenasError
-from senas.parsing import to_plain
 from senas.searching import schema
 from senas.searching.journal import Journal
 from senas.searching.trial import Failure, Task, Trial
@@ -90,15 +93,31 @@ def test_what_a_strategy_remembers_is_on_disk_with_the_start_of_its_proposal(jou
     assert events(journal.path) == kinds
 
 
-def test_the_time_of_all_sessions_is_counted(journal, archs, monkeypatch):
+def test_the_time_of_all_sessions_is_counted_and_nothing_else(journal, archs, tiny, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("time.time", lambda: now[0])
-    for begin, end in ((100.0, 130.0), (1000.0, 1005.0)):  # what lies between sessions does not count
-        now[0] = begin
-        journal.opened()
-        now[0] = end
-        start(journal, int(begin), archs[0])
+    journal.opened()
+    now[0] = 130.0
+    start(journal, 1, archs[0])
+    now[0] = 9_000.0  # the next day somebody asks for more
+    journal.asked(run_record(tiny, trials=20))
+    now[0] = 9_010.0
+    journal.opened()
+    now[0] = 9_015.0
+    journal.finished(1, 0.5, 1.0)
+    now[0] = 9_900.0  # a baseline is not the strategy's time, nor is measuring afresh
+    journal.started(2, Task(purpose="baseline", architecture=archs[1], seed=2), cost_of(archs[1], None))
+    journal.measured(1, 1.0, 1.0)
     assert journal.seconds() == Journal(journal.path).seconds() == 30.0 + 5.0
+
+
+def test_a_reader_beside_does_not_take_the_writers_locks_away(journal, archs):
+    start(journal, 1, archs[0])
+    Journal(journal.path)  # in this process, as a notebook beside its search may have it
+    code = f"import sqlite3; d = sqlite3.connect({str(journal.path)!r}); d.execute('SELECT * FROM event').fetchall()"
+    subprocess.run([sys.executable, "-c", f"{code}; d.close()"], check=True)  # anybody else
+    journal.finished(1, 0.5, 1.0)
+    assert Journal(journal.path).trials[1].status == "finished"
 
 
 def test_a_closed_journal_is_one_file_that_needs_no_other(journal, tmp_path, archs):
@@ -194,63 +213,44 @@ def test_newer_journals_are_refused(journal):
             Journal(journal.path, write=write)
 
 
-def version_1(folder, record, arch):
-    """A run as senas 0.1 first wrote it: what was asked for in run.json, a failure without a reason."""
-    (folder / "run.json").write_text(json.dumps(to_plain(record)))
-    start = {"architecture": to_plain(arch), "seed": 1, "cost": to_plain(cost_of(arch, None)), "purpose": "search"}
-    end = {"seconds": 1.5, "accuracy": None, "failure": None}
-    rows = [
-        ("started", 1, start),
-        ("reported", 1, {"epoch": 1, "accuracy": 0.25}),
-        ("finished", 1, {**end, "accuracy": 0.5}),
-        ("measured", 1, {"latency_ms": 2.0, "drift": 1.0}),
-        ("started", 2, start),
-        ("failed", 2, {**end, "failure": "Traceback (most recent call last): ..."}),
-        ("started", 3, start),
-        ("failed", 3, {**end, "failure": "The actor died"}),
-        ("started", 4, start),
-    ]
-    path = folder / "journal.sqlite"
+@pytest.fixture
+def version_1(tmp_path):
+    """A run as the first version wrote it: one of its trials raised, one lost its worker, the last was running."""
+    kept = Path(__file__).parent / "version_1"
+    shutil.copy(kept / "run.json", tmp_path)
+    path = tmp_path / "journal.sqlite"
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute(
-            "CREATE TABLE event (id INTEGER PRIMARY KEY, time REAL NOT NULL, "
-            "kind TEXT NOT NULL, trial INTEGER NOT NULL, payload TEXT NOT NULL)"
-        )
-        database.execute("PRAGMA user_version=1")
-        for kind, number, payload in rows:
-            values = (1000.0, kind, number, json.dumps(payload))
-            database.execute("INSERT INTO event (time, kind, trial, payload) VALUES (?, ?, ?, ?)", values)
+        database.executescript((kept / "journal.sql").read_text())
+        database.execute("DELETE FROM event WHERE id = 12")  # the end of the last
     return path
 
 
-def test_a_journal_of_version_1_is_read_and_brought_up_to_date(tmp_path, tiny, archs):
-    record = run_record(tiny)
-    path = version_1(tmp_path, record, archs[0])
-    before = path.read_bytes()
-    seen = Journal(path)
-    assert path.read_bytes() == before, "reading changes nothing"
-    assert seen.record == record
+def test_a_journal_of_version_1_is_read_and_brought_up_to_date(version_1):
+    before = version_1.read_bytes()
+    seen = Journal(version_1)
+    assert version_1.read_bytes() == before, "reading changes nothing"
+    assert seen.record.space.name == "tiny" and seen.record.options.retries == 1 and seen.record.code is None
     assert [(t.status, t.accuracy) for t in seen.trials.values()] == [
         ("finished", 0.5), ("failed", None), ("failed", None), ("running", None)
     ]  # fmt: skip
-    assert seen.trials[1].measured_ms == 2.0 and seen.trials[1].epochs == ((1, 0.25),)
+    assert all(trial.epochs == ((1, 0.25),) for trial in seen.trials.values())
     assert [t.failures[0].reason for t in seen.trials.values() if t.failures] == ["exception", "lost"]
-    with closing(Journal(path, write=True)) as opened:
-        assert opened.trials == seen.trials and opened.record == record
+    assert seen.trials[2].failure == "Traceback (most recent call last):\nKeyError: 'no such thing'"
+    with closing(Journal(version_1, write=True)) as opened:
+        assert opened.trials == seen.trials and opened.record == seen.record
         opened.finished(4, 0.75, 1.0)
-    (tmp_path / "run.json").unlink()  # from now on a copy
-    again = Journal(path)
-    assert again.trials[4].accuracy == 0.75 and again.record == record
+    version_1.with_name("run.json").unlink()  # from now on a copy
+    again = Journal(version_1)
+    assert again.trials[4].accuracy == 0.75 and again.record == seen.record
 
 
-def test_a_version_1_that_makes_no_sense_stays_as_it_is(tmp_path, tiny, archs):
-    path = version_1(tmp_path, run_record(tiny), archs[0])
-    with closing(sqlite3.connect(path)) as database, database:
+def test_a_version_1_that_makes_no_sense_stays_as_it_is(version_1):
+    with closing(sqlite3.connect(version_1)) as database, database:
         database.execute("UPDATE event SET payload = '[]' WHERE id = 6")
-    before = path.read_bytes()
+    before = version_1.read_bytes()
     with pytest.raises(SenasError, match="event 6: found no end of a trial of schema version 1"):
-        Journal(path, write=True)
-    assert path.read_bytes() == before
+        Journal(version_1, write=True)
+    assert version_1.read_bytes() == before
 
 
 def test_a_failure_may_say_anything(journal, archs):

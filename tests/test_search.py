@@ -57,8 +57,8 @@ def badly(arch, seed, report):
 @pytest.fixture
 def search(tiny, tmp_path, ray_local):
     def run(name="run", **options):
-        fields = {"evaluate": by_digest, "objective": "params", "trials": 12, "concurrency": 1, **options}
-        return senas.search(tiny, out=tmp_path / name, **fields)
+        fields = {"evaluate": by_digest, "objective": "params", "trials": 12, "concurrency": 1, "out": tmp_path / name}
+        return senas.search(tiny, **{**fields, **options})
 
     return run
 
@@ -250,6 +250,21 @@ def test_a_trial_that_hangs_is_ended_by_its_limit_and_the_search_goes_on(search)
     for trial in hung:
         assert [failure.reason for failure in trial.failures] == ["time"]  # a second attempt would hang as well
         assert trial.failure == "it took longer than the 6 s that a trial may take"
+
+
+def test_trials_have_a_folder_of_their_own_that_outlives_their_worker(search, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a relative folder: workers run elsewhere
+
+    def evaluate(arch, seed, report):
+        notes = report.folder / "note"
+        if not notes.exists():
+            notes.write_text("was here")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0.5
+
+    run = search(evaluate=evaluate, trials=2, out="here/run")
+    assert [(trial.status, trial.attempts) for trial in run.trials()] == [("finished", 2)] * 2
+    assert not any((tmp_path / "here" / "run" / "trials").iterdir())
 
 
 def test_a_space_of_one_architecture_is_refused(tiny, tmp_path):

@@ -327,3 +327,28 @@ def test_a_trial_that_was_stopped_goes_on_from_its_last_checkpoint(tiny, tmp_pat
     evaluator(arch, 8, other)  # another training does not go on from it
     assert [epoch for epoch, _ in other.seen] == [1, 2, 3, 4, 5]
     assert len([*tmp_path.glob("*.safetensors")]) == 2
+
+
+@pytest.mark.parametrize("what", ["full", "damaged"])
+def test_a_checkpoint_that_cannot_be_written_or_read_costs_nothing_but_time(tiny, tmp_path, monkeypatch, what):
+    monkeypatch.setattr("senas.training.evaluator.CHECKPOINT_SECONDS", 0.0)
+    arch, evaluator = tiny.random(np.random.default_rng(0)), TrainingEvaluator(data="digits", recipe=Recipe(epochs=2))
+
+    class Report:
+        folder = tmp_path / "kept"
+
+        def __init__(self):
+            self.seen: list[int] = []
+
+        def __call__(self, epoch: int, accuracy: float) -> None:
+            self.seen.append(epoch)
+
+    if what == "full":
+        Report.folder.write_text("a file where the folder would be: nothing can be written there")
+    else:
+        evaluator(arch, 0, Report())
+        (path,) = Report.folder.iterdir()
+        path.write_bytes(path.read_bytes()[:-10])
+    report = Report()
+    assert evaluator(arch, 0, report) == evaluator(arch, 0, lambda *_: None)
+    assert report.seen == [1, 2]

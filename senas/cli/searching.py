@@ -42,7 +42,7 @@ def search(
         str, Option(help="ehvi, pareto-evolution, regularized-evolution, tpe, random or grid.")
     ] = "ehvi",
     trials: Annotated[int, Option(help="Architectures to train.")] = 24,
-    time_budget: Annotated[str | None, Option(help="For all trials: 90s, 30m, 2h; what runs then is kept.")] = None,
+    time_budget: Annotated[str | None, Option(help="For all trials: 90s, 30m, 2h; then resume goes on.")] = None,
     trial_limit: TrialLimitOption = None,
     retries: Annotated[int, Option(help=RETRIES_HELP)] = 1,
     epochs: EpochsOption = 10,

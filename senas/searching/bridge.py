@@ -12,6 +12,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.search import Searcher
 
+from senas.errors import SearchFailedError
 from senas.searching.course import Course
 from senas.searching.identity import source_of_this
 from senas.searching.trial import Failure, Reason, Trial
@@ -106,6 +107,10 @@ class StrategySearcher(Searcher):
             return
         outcome = result or {}
         with self._guarded():
+            if "refused" in outcome:  # no fault of the trial: it would only go on to waste others there
+                raise SearchFailedError(
+                    f"{outcome['refused']}; install the same senas on every node, then senas resume"
+                )
             if not outcome.keys() & {"final", "failure"}:
                 self.on_trial_result(trial_id, outcome)  # the report that early stopping acted on comes only here
             live = self._live.pop(trial_id)
@@ -119,7 +124,7 @@ class StrategySearcher(Searcher):
 
     def on_worker_error(self, trial_id: str, reason: Reason, text: str) -> None:
         """The end of an attempt whose worker was lost, could not start, or was killed because its time was over."""
-        if trial_id not in self._live:
+        if self.broken is not None or trial_id not in self._live:
             return
         with self._guarded():
             live = self._live.pop(trial_id)
@@ -139,6 +144,12 @@ class StrategySearcher(Searcher):
             return False
         live.over = self._course.overdue(live.trial, live.seconds)
         return bool(live.over)
+
+    def release(self) -> None:
+        """Ray runs nothing any more: what has not ended is to run again."""
+        while self._live:
+            _, live = self._live.popitem()
+            self._course.interrupt(live.trial.number, live.seconds)
 
     @property
     def over(self) -> bool:
@@ -162,7 +173,7 @@ class StrategySearcher(Searcher):
         try:
             yield
         except BaseException as error:
-            self.broken = error
+            self.broken = self.broken or error
             raise
 
 

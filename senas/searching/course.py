@@ -62,6 +62,7 @@ class Course:
     Attributes:
         end_reason: why the strategy starts no more trials: `trials` are all there, `time` is up, the `strategy` has no
             more to propose, is `exhausted` (what it proposes is infeasible or known), or nothing but `failures` came.
+        over: whether `next` has found that nothing is running and nothing will.
     """
 
     def __init__(
@@ -93,9 +94,10 @@ class Course:
         self._finished: list[Trial] = []
         self._next_number = 1
         self._ended = 0
-        self._succeeded = 0
+        self._failed = self._succeeded = 0  # in this session
         self._deadline = float("inf") if limits.seconds is None else time.monotonic() + limits.seconds
         self.end_reason: EndReason = ""
+        self.over = False
 
     def replay(self, *, recalled: bool = False) -> None:
         """Bring everything back to where the journal stands; what was running then runs again first.
@@ -121,6 +123,9 @@ class Course:
             if trial.purpose == "search" and recalled:
                 self._ask_again(trial)
         self._again.extend(running.values())
+        for folder in self._scratch.iterdir() if self._scratch is not None and self._scratch.is_dir() else ():
+            if folder.name not in map(str, running):  # killed between the end of a trial and this
+                shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def complete(self) -> bool:
@@ -129,14 +134,9 @@ class Course:
         waiting = any(self._may_run(trial, reason) for trial in self._again)
         return bool(reason) and not waiting and self._extras([*self._journal.trials.values()]) is None
 
-    @property
-    def over(self) -> bool:
-        """Whether nothing is running and nothing will."""
-        return bool(self.end_reason) and not self._running
-
     def next(self) -> Trial | None:
         """The next trial, its start journaled; `None` for not now or, where it is `over`, for never."""
-        if len(self._running) >= self._limits.concurrency:
+        if len(self._running) >= self._limits.concurrency or (self._hopeless and self._running):
             return None
         self.end_reason = self.end_reason or self._limit_reached()
         again = next((trial for trial in self._again if self._may_run(trial, self.end_reason)), None)
@@ -148,6 +148,7 @@ class Course:
         if task is not None:
             return self._start(self._next_number, task, self._remember())
         task = self._extra() if self.end_reason else None
+        self.over = task is None and bool(self.end_reason) and not self._running
         return None if task is None else self._start(self._next_number, task)
 
     def report(self, number: int, epoch: int, accuracy: float) -> None:
@@ -178,16 +179,15 @@ class Course:
     def interrupt(self, number: int, seconds: float) -> None:
         """An attempt was ended for no fault of its own: a resumption runs it again."""
         self._journal.interrupted(number, seconds)
-        del self._running[number]
+        trial = self._running.pop(number)
+        self._again.append(trial)
+        self._on_change(trial)
 
     def overdue(self, trial: Trial, seconds: float) -> Literal["", "trial", "search"]:
         """Whose time is over, where a trial has taken so long: its own, that of the whole search, or nobody's."""
         if self._limits.trial_seconds is not None and seconds > self._limits.trial_seconds:
             return "trial"
-        if trial.purpose != "search" or time.monotonic() <= self._deadline:
-            return ""
-        self.end_reason = self.end_reason or "time"
-        return "search"
+        return "search" if trial.purpose == "search" and time.monotonic() > self._deadline else ""
 
     @property
     def trial_seconds(self) -> float | None:
@@ -233,26 +233,42 @@ class Course:
         """Whether a trial that was interrupted may run again, where the strategy starts no more for some reason."""
         if trial.purpose != "search":
             return reason != "failures"
-        return reason not in ("time", "failures") and self._ended + self._searching() < self._limits.trials
+        left = self._ended + self._searching() < self._limits.trials
+        return left and reason not in ("time", "failures") and not self._late
 
     def _limit_reached(self) -> EndReason:
         waiting = sum(trial.purpose == "search" for trial in self._again)
         if self._ended + self._searching() + waiting >= self._limits.trials:
-            return "trials"
-        if time.monotonic() + self._usual_seconds() > self._deadline:
+            return "time" if waiting and self._late else "trials"
+        if self._late:
             return "time"
-        return "failures" if self._ended >= HOPELESS and not self._succeeded else ""
+        return "failures" if self._hopeless else ""
 
-    def _usual_seconds(self) -> float:
-        """How long a trial takes, going by the latest that finished: one that would not end in time is not started."""
+    @property
+    def _late(self) -> bool:
+        """Whether a trial would not end in time, going by how long the latest that finished took."""
         latest = [trial.seconds or 0.0 for trial in self._finished[-_LATEST:]]
-        return median(latest) if latest else 0.0
+        return time.monotonic() + (median(latest) if latest else 0.0) > self._deadline
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether nothing but failures came, since the search was begun or gone on with."""
+        return self._failed >= HOPELESS and not self._succeeded
+
+    @property
+    def running(self) -> int:
+        """How many attempts are under way."""
+        return len(self._running)
 
     def _end(self, number: int) -> None:
         trial = self._journal.trials[number]
         self._running.pop(number)
         if self._scratch is not None:
             shutil.rmtree(self._scratch / str(number), ignore_errors=True)
+        if trial.accuracy is None:
+            self._failed += 1
+        else:
+            self._succeeded += 1
         self._tell(trial)
         self._on_change(trial)
 
@@ -261,7 +277,6 @@ class Course:
         accuracy = promised_accuracy(trial, self._finished)
         if trial.purpose == "search":
             self._ended += 1
-            self._succeeded += trial.accuracy is not None
             self._engine.tell(trial.digest, accuracy)
         if accuracy is not None and (trial.purpose == "replicate" or (trial.purpose == "search" and recalled)):
             self._observe(trial.architecture, accuracy)

@@ -63,7 +63,7 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
             partial(run_trial, evaluate=ray.put(evaluate)),
             {"cpu": options.cpus_per_trial, "gpu": options.gpus_per_trial},
         )
-        while not (searcher.over or searcher.stalled):
+        while not searcher.over:
             started = searcher.started
             _run_round(searcher, trainable, asha if options.early_stopping else None, options.concurrency, scratch)
             if searcher.broken is not None:  # its traceback would keep Ray Tune's workers and their CPUs
@@ -71,6 +71,7 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
             gc.collect()
             if searcher.broken is not None:
                 raise searcher.broken
+            searcher.release()
             if started == searcher.started and not searcher.over:
                 raise SearchFailedError("Ray Tune ended before the search; senas resume goes on from there")
 

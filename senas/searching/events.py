@@ -73,7 +73,7 @@ class Measured:
     drift: float
 
 
-def started(number: int, payload: object, where: str, before: Trial | None) -> Trial:
+def begun(number: int, payload: object, where: str, before: Trial | None) -> Trial:
     """The trial after an attempt has started.
 
     Raises:
@@ -89,7 +89,7 @@ def started(number: int, payload: object, where: str, before: Trial | None) -> T
     return replace(before, attempts=before.attempts + 1)
 
 
-def told(trial: Trial, kind: str, payload: object, where: str) -> Trial:
+def followed(trial: Trial, kind: str, payload: object, where: str) -> Trial:
     """The trial after any other event of it.
 
     Raises:

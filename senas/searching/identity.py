@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from senas.latency.identity import source_digest
 from senas.searching.record import Code
-from senas.training.evaluator import Evaluate
+from senas.training.evaluator import Evaluate, name_of
 from senas.version import __version__
 
-_ROOMS = ("cells", "costs", "layers", "nn", "searching", "spaces", "strategies", "training")  # propose and train
+_ROOMS = ("cells", "costs", "latency", "layers", "nn", "spaces", "strategies", "training")
+_SEARCHING = ["baseline", "course", "driver", "engine", "extras", "fidelity", "findings", "known", "trial", "worker"]
+_ALONE = ["architecture", "arrays", "conversion", "demand", "parsing", "se"]
 
 
 def this_code(evaluate: Evaluate) -> Code:
@@ -21,7 +23,7 @@ def this_code(evaluate: Evaluate) -> Code:
         source=source_of_this(),
         nni=version("nni"),
         torch=version("torch"),
-        evaluate=_name_of(evaluate),
+        evaluate=name_of(evaluate),
     )
 
 
@@ -36,11 +38,6 @@ def differences(before: Code, now: Code) -> Iterator[str]:
 def source_of_this() -> str:
     """A digest of what of this process's senas proposes and trains."""
     package = Path(__file__).parent.parent
-    return source_digest(*sorted(path for room in _ROOMS for path in (package / room).glob("*.py")))
-
-
-def _name_of(evaluate: Evaluate) -> str:
-    while isinstance(evaluate, partial):
-        evaluate = evaluate.func
-    named = evaluate if hasattr(evaluate, "__qualname__") else type(evaluate)
-    return f"{named.__module__}.{named.__qualname__}"
+    rooms = [path for room in _ROOMS for path in (package / room).glob("*.py")]
+    searching = [package / "searching" / f"{name}.py" for name in _SEARCHING]
+    return source_digest(*sorted([*rooms, *searching, *(package / f"{name}.py" for name in _ALONE)]))

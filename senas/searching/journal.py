@@ -27,8 +27,8 @@ from senas.searching.events import (
     RunEventKind,
     Started,
     TrialEventKind,
-    started,
-    told,
+    begun,
+    followed,
 )
 from senas.searching.record import RunRecord
 from senas.searching.trial import Failure, Task, Trial
@@ -80,7 +80,7 @@ class Journal:
             schema.create(unborn)
             with closing(cls(unborn, write=True)) as journal:
                 journal.asked(record)
-            os.link(unborn, path)  # unlike a move, it never takes the place of another file
+            _moved(unborn, path)
         except FileExistsError:
             raise RunError(f"{path}: is there already") from None
         except OSError as error:
@@ -119,7 +119,7 @@ class Journal:
         return [self._trials[number] for number in self._history]
 
     def seconds(self) -> float:
-        """How long the run has been searched: from the beginning of each session to its last event."""
+        """How long the strategy has searched: of each session, from its beginning to the last event of such a trial."""
         return self._spent + (self._session[1] - self._session[0] if self._session else 0.0)
 
     def asked(self, record: RunRecord) -> None:
@@ -192,8 +192,7 @@ class Journal:
                 self._memory = str(payload)
             else:
                 self._take(str(kind), number, _plain(payload, where), when, where)
-            if self._session is not None:
-                self._session = self._session[0], max(self._session[1], when)
+                self._clock(str(kind), number, when)
             self._read_up_to = event
 
     def _take(self, kind: str, number: int, payload: object, when: float, where: str) -> None:
@@ -204,15 +203,21 @@ class Journal:
             self._spent, self._session = self.seconds(), (when, when)
         elif kind == "started":
             before = self._trials.get(number)
-            self._trials[number] = started(number, payload, where, before)
+            self._trials[number] = begun(number, payload, where, before)
             if before is None:
                 self._history.append(number)
         elif number not in self._trials:
             raise RunError(f"{where}: trial {number} has {show(kind)} before 'started'")
         else:
-            self._trials[number] = told(self._trials[number], kind, payload, where)
+            self._trials[number] = followed(self._trials[number], kind, payload, where)
             if kind in ENDS:
                 self._history.append(number)
+
+    def _clock(self, kind: str, number: int, when: float) -> None:
+        """A session lasts as long as there are events of the strategy's trials; `measured` comes after all of them."""
+        trial = self._trials.get(number)
+        if self._session is not None and trial is not None and trial.purpose == "search" and kind != "measured":
+            self._session = self._session[0], max(self._session[1], when)
 
     def _append(self, *events: _Event) -> None:
         """Append events, all of them or none, and take them in as any reader would."""
@@ -237,6 +242,17 @@ class Journal:
             yield from database.execute(query, (self._read_up_to,))
         except sqlite3.Error as error:
             raise RunError(f"{self.path}: not a readable journal ({brief(str(error))})") from None
+
+
+def _moved(unborn: Path, path: Path) -> None:
+    """Give a file its name; unlike a plain move, this never takes the place of another file."""
+    try:
+        os.link(unborn, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        path.open("xb").close()
+        unborn.replace(path)
 
 
 def _failed(failure: Failure, seconds: float) -> Failed:

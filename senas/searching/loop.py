@@ -109,7 +109,7 @@ def _drive(
 
     def on_change(trial: Trial) -> None:
         standing.take(trial)
-        on_progress(_progress(run, journal, standing, extras))
+        on_progress(_progress(run, journal, standing, extras, course.running))
 
     standing = Standing(journal, run.objective, run.record.reference_cost)
     engine = ProposalEngine(feasible=lambda arch: options.budget.keeps(cost(arch)))
@@ -130,13 +130,13 @@ def _drive(
         engine.start(strategy, NNISpace(space))
         course.replay(recalled=recalled)
         journal.opened()
-        on_progress(_progress(run, journal, standing, extras))
+        on_progress(_progress(run, journal, standing, extras, course.running))
         if not course.complete:
             if address is not None and isinstance(evaluate, TrainingEvaluator):
                 evaluate = evaluate.carrying_data(space.input)
             run_tune(StrategySearcher(course, scratch=run.scratch), evaluate, options, address)
     note = _END_NOTES.get(course.end_reason, "")
-    on_progress(_progress(run, journal, standing, extras, note=note))
+    on_progress(_progress(run, journal, standing, extras, course.running, note))
     return note
 
 
@@ -172,7 +172,9 @@ def _why_nothing(run: Run, note: str) -> str:
     return f"none of {len(failures)} trials gave an accuracy; the last: {reason}"
 
 
-def _progress(run: Run, journal: Journal, standing: Standing, extras: Extras, note: str = "") -> SearchProgress:
+def _progress(
+    run: Run, journal: Journal, standing: Standing, extras: Extras, running: int, note: str = ""
+) -> SearchProgress:
     latest = standing.latest
     purpose: Purpose = latest.purpose if latest is not None and not note else "search"  # a note is about the search
     searching = purpose == "search"
@@ -181,7 +183,7 @@ def _progress(run: Run, journal: Journal, standing: Standing, extras: Extras, no
         purpose=purpose,
         ended=standing.ended[purpose],
         failed=standing.failed[purpose],
-        running=standing.running,
+        running=running,
         trials=total,
         best_accuracy=standing.front[0].accuracy if standing.front else None,
         hypervolume=standing.hypervolume,

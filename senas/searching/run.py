@@ -82,7 +82,7 @@ class Run:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if profile is not None:
-                profile.save(folder / PROFILE_FILE)
+                _save_profile(profile, folder / PROFILE_FILE)
             Journal.create(folder / JOURNAL_FILE, record).close()
             write_json(folder / RUN_FILE, record)
         except OSError as error:
@@ -96,8 +96,8 @@ class Run:
 
     @property
     def scratch(self) -> Path:
-        """The folder for what running trials keep."""
-        return self.inside(SCRATCH_FOLDER)
+        """The folder for what running trials keep, as a worker finds it in whatever folder it works."""
+        return self.inside(SCRATCH_FOLDER).absolute()
 
     def inside(self, *names: str) -> Path:
         """A path in the folder.
@@ -184,10 +184,12 @@ class Run:
             )
         return found[0]
 
-    def extend(self, *, trials: int | None = None, **options: Any) -> None:
-        """Ask for other numbers from now on.
+    def extend(self, code: Code, training: Training | None, *, trials: int | None = None, **options: Any) -> None:
+        """Ask for other numbers from now on, and take note of what the run is gone on with.
 
         Args:
+            code: of this process.
+            training: how trials are trained from now on.
             trials: of the strategy in all; `None` leaves it as it is.
             options: fields of `SearchOptions`, likewise; replicates and the time budget are meant in all, too.
 
@@ -204,33 +206,29 @@ class Run:
                 raise RunError(f"{self.folder}: {name}: found {asked}, allowed: at least {allowed}")
         changed = {name: value for name, value in options.items() if value is not None}
         wanted = self.record.trials if trials is None else trials
-        self._ask(replace(self.record, trials=wanted, options=replace(self.record.options, **changed)))
-
-    def require_code(self, code: Code, *, force: bool) -> None:
-        """Refuse to go on with other code than the run was searched with, or take note of it.
-
-        Args:
-            code: of this process.
-            force: go on all the same: what has ended stays as it is, what comes may differ from what would have come.
-
-        Raises:
-            RunError: it differs; the message names in what.
-        """
-        before = self.record.code
-        changes = [] if before is None else [*differences(before, code)]
-        if changes and not force:
-            raise RunError(
-                f"{self.folder}: was searched with {'; '.join(changes)}; "
-                "with --force the search goes on, but not as it would have"
-            )
-        self._ask(replace(self.record, code=code))
-
-    def _ask(self, record: RunRecord) -> None:
+        options_now = replace(self.record.options, **changed)
+        record = replace(self.record, trials=wanted, options=options_now, code=code, training=training)
         if record != self.record:
             with closing(self.open_journal()) as journal:
                 journal.asked(record)
             self._journal.refresh()
-            write_json(self.inside(RUN_FILE), record)
+        write_json(self.inside(RUN_FILE), record)
+
+    def require_same(self, code: Code, training: Training | None) -> None:
+        """Refuse to go on with other code than the run was searched with, or to train in another way.
+
+        Raises:
+            RunError: something differs; the message names it.
+        """
+        before = self.record.code
+        changes = [] if before is None else [*differences(before, code)]
+        if training != self.record.training:
+            changes.append(f"training {self.record.training or 'of its own'}, found {training or 'one of its own'}")
+        if changes:
+            raise RunError(
+                f"{self.folder}: was searched with {'; '.join(changes)}; "
+                "with --force the search goes on, but not as it would have"
+            )
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -257,7 +255,7 @@ class Run:
         if not self.trials():
             for name in (RUN_FILE, PROFILE_FILE, LOCK_FILE, FRONT_FILE):
                 (self.folder / name).unlink(missing_ok=True)
-            for path in self.folder.glob(f"{JOURNAL_FILE}*"):
+            for path in [*self.folder.glob(f"{JOURNAL_FILE}*"), *self.folder.glob(f".{JOURNAL_FILE}*.tmp*")]:
                 path.unlink()
             with suppress(OSError):  # what was there before stays
                 self.folder.rmdir()
@@ -278,9 +276,15 @@ def check_unused(folder: Path) -> None:
     """Raise `RunError` where a folder holds a run already, or a part of one."""
     if (folder / JOURNAL_FILE).exists():
         raise RunError(f"{folder}: holds a run already; go on with it (senas resume {folder}) or choose another folder")
-    for name in (RUN_FILE, PROFILE_FILE):
-        if (folder / name).exists():
-            raise RunError(f"{folder}: holds {name} of another run; choose another folder")
+    if (folder / RUN_FILE).exists():
+        raise RunError(f"{folder}: holds {RUN_FILE} of another run; choose another folder")
+
+
+def _save_profile(profile: LatencyProfile, path: Path) -> None:
+    """Write the profile of a new run; the same may be there, where a process was killed before it made the journal."""
+    if path.exists() and LatencyProfile.load(path).digest != profile.digest:
+        raise RunError(f"{path}: holds another profile; choose another folder")
+    profile.save(path)
 
 
 def front_row(trial: Trial, belief: Believed | None = None) -> dict[str, object]:

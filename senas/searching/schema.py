@@ -4,13 +4,13 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from senas.errors import RunError
-from senas.files import open_regular, os_reason
+from senas.files import os_reason, require_regular
 from senas.parsing import read_plain
 from senas.text import brief, printable_lines
 
@@ -45,12 +45,12 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     Raises:
         RunError: it is missing, cannot be opened, is no journal, or is of a newer schema.
     """
-    try:
-        database = _checked(_connected(path, "rw"), path)
+    with _closed_unless_returned(path, _connected(path, "rw")) as database:
+        _check(database, path)
         _migrate(database, path)
-        return _durable(database)
-    except sqlite3.Error as error:
-        raise _unreadable(path, error) from None
+        database.execute("PRAGMA journal_mode=WAL")  # others can read meanwhile
+        database.execute("PRAGMA synchronous=FULL")  # every commit is on disk when it returns
+    return database
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
@@ -59,19 +59,14 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     Raises:
         RunError: it is missing, cannot be opened, is no journal, or is of a newer schema.
     """
-    try:
-        try:
-            database = _checked(_connected(path, "ro"), path)
-        except sqlite3.OperationalError:  # a search was killed, and SQLite may not make the files here to read its log
-            database = _checked(_copied(path), path)
-        if _version(database) < VERSION:
-            older, database = database, sqlite3.connect(":memory:", isolation_level=None)
-            with closing(older):
-                older.backup(database)
-            _migrate(database, path)
+    with _closed_unless_returned(path, _readable(path)) as database:
+        _check(database, path)
+    if _version(database) == VERSION:
         return database
-    except sqlite3.Error as error:
-        raise _unreadable(path, error) from None
+    with closing(database), _closed_unless_returned(path, sqlite3.connect(":memory:", isolation_level=None)) as newer:
+        database.backup(newer)
+        _migrate(newer, path)
+    return newer
 
 
 def close(database: sqlite3.Connection) -> None:
@@ -84,12 +79,37 @@ def close(database: sqlite3.Connection) -> None:
 def _connected(path: Path, mode: str) -> sqlite3.Connection:
     if mode != "rwc":
         try:
-            open_regular(path, _LARGEST).close()
+            require_regular(path, _LARGEST)
         except OSError as error:
             raise RunError(f"{path}: {os_reason(error)}") from None
     database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, isolation_level=None)
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     database.execute("PRAGMA trusted_schema=OFF")
+    return database
+
+
+@contextmanager
+def _closed_unless_returned(path: Path, database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Closes a database with which something is wrong, and says so in our words."""
+    try:
+        yield database
+    except BaseException as error:
+        database.close()
+        if isinstance(error, sqlite3.Error):
+            raise RunError(f"{path}: not a readable journal ({brief(str(error))})") from None
+        raise
+
+
+def _readable(path: Path) -> sqlite3.Connection:
+    """A connection that reads, and need not write anything to do so."""
+    database = _connected(path, "ro")
+    try:
+        _version(database)
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            return database  # whatever it is, whoever looks will hear of it
+        database.close()  # a search was killed, and SQLite may not make the files here to read its log
+        return _copied(path)
     return database
 
 
@@ -105,32 +125,18 @@ def _copied(path: Path) -> sqlite3.Connection:
         return memory
 
 
-def _checked(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """The database, if there is nothing in it but the table of events: views and triggers could do anything."""
+def _check(database: sqlite3.Connection, path: Path) -> None:
+    """Refuse what holds anything but the table of events: views and triggers could do anything."""
     found = database.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     version = _version(database)
     if found != [("table", "event", _TABLE)]:
-        database.close()
         raise RunError(f"{path}: not a journal, found {len(found)} objects in it, expected the table of events alone")
     if not 1 <= version <= VERSION:
-        database.close()
         raise RunError(f"{path}: schema version: found {version}, allowed: 1 to {VERSION}")
-    return database
-
-
-def _durable(database: sqlite3.Connection) -> sqlite3.Connection:
-    """Every commit is on disk when it returns, and others can read meanwhile."""
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=FULL")
-    return database
 
 
 def _version(database: sqlite3.Connection) -> int:
     return database.execute("PRAGMA user_version").fetchone()[0]
-
-
-def _unreadable(path: Path, error: sqlite3.Error) -> RunError:
-    return RunError(f"{path}: not a readable journal ({brief(str(error))})")
 
 
 def _migrate(database: sqlite3.Connection, path: Path) -> None:

@@ -76,7 +76,7 @@ def search(
         concurrency: trials at a time; by default as many as fit the machine.
         cpus_per_trial: CPU cores, and threads, of one trial.
         gpus_per_trial: GPUs of one trial; a fraction shares one.
-        early_stopping: let ASHA stop the worse trials early.
+        early_stopping: let ASHA stop the worse trials early; a resumption begins with empty rungs.
         baseline: afterwards, train what the search is held against: the plain and the all-SE version of the template,
             as far as they keep the budgets, and random search of the same size.
         replicates: at last, so many more trainings, each with a new seed, of the architecture whose place on the front
@@ -183,8 +183,11 @@ def resume(
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
         evaluate = TrainingEvaluator(data=training.data, recipe=training.recipe, device=training.device)
     with run.claimed():
-        run.require_code(this_code(evaluate), force=force)
+        if not force:
+            run.require_same(this_code(evaluate), _training(evaluate))
         run.extend(
+            this_code(evaluate),
+            _training(evaluate),
             trials=trials,
             time_budget_seconds=time_budget_seconds,
             trial_seconds=trial_seconds,

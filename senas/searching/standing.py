@@ -21,7 +21,6 @@ class Standing:
         hypervolume: of the front, in [0, 1].
         ended: trials by purpose, however they did.
         failed: how many of them failed.
-        running: trials under way.
         latest: the trial that started last, if any.
         last: the trial that ended last or, while it still runs, whose attempt failed last; if any.
     """
@@ -35,24 +34,28 @@ class Standing:
         self.hypervolume = hypervolume(self.front, objective, reference_cost)
         self.ended: Counter[Purpose] = Counter(trial.purpose for trial in ended)
         self.failed: Counter[Purpose] = Counter(trial.purpose for trial in ended if trial.status == "failed")
-        self.running = len(trials) - len(ended)
         self.latest: Trial | None = trials[-1] if trials else None
         self.last = next((trial for trial in reversed(history) if trial.status != "running"), None)
+
+        self._failures = {trial.number: len(trial.failures) for trial in trials if trial.status == "running"}
+        self._trained = {trial.digest for trial in trials if trial.status == "finished"}
 
     def take(self, trial: Trial) -> None:
         """A trial has started, again or for the first time, or an attempt at it has ended."""
         if trial.status == "running":
-            if trial.failures and len(trial.failures) == trial.attempts:
+            if len(trial.failures) > self._failures.get(trial.number, 0):
                 self.last = trial
             elif self.latest is None or trial.number > self.latest.number:
-                self.latest, self.running = trial, self.running + 1
+                self.latest = trial
+            self._failures[trial.number] = len(trial.failures)
             return
         self.last = trial
-        self.running -= 1
+        self._failures.pop(trial.number, None)
         self.ended[trial.purpose] += 1
         self.failed[trial.purpose] += trial.status == "failed"
         if trial.status == "finished":
-            again = trial.purpose == "replicate"  # changes the mean of its architecture: the front may lose it
+            again = trial.digest in self._trained  # changes the mean of its architecture: the front may lose it
             candidates = [*self._journal.trials.values()] if again else [*self.front, trial]
             self.front = pareto_front(candidates, self._objective)
             self.hypervolume = hypervolume(self.front, self._objective, self._reference_cost)
+            self._trained.add(trial.digest)

@@ -12,7 +12,7 @@ import ray
 from ray import tune
 
 from senas.architecture import Architecture
-from senas.errors import RunError, TrainingDivergedError
+from senas.errors import TrainingDivergedError
 from senas.searching.identity import source_of_this
 from senas.searching.trial import Reason
 from senas.training.evaluator import Evaluate
@@ -48,6 +48,7 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
 
     Reports `{"epoch", "accuracy"}` as the evaluation does, and at the end `{"final"}` or `{"failure", "reason"}`. A
     failure is data, not an exception, so that the worker stays in use; unless it may have left the worker unusable.
+    Where this node has other code than the search, `{"refused"}` is all it reports.
 
     Args:
         config: `architecture` (JSON), `seed`, `folder` to keep things in, `source` of the code that asks for it, and
@@ -57,8 +58,11 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
     Raises:
         MemoryError: or another failure after which a new worker is needed.
     """
+    if config["source"] != source_of_this():
+        found = f"found senas {__version__} of source {source_of_this()}, expected source {config['source']}"
+        tune.report({"refused": f"node {socket.gethostname()}: {found}, as where the search was started"})
+        return
     try:
-        _require_same_code(config["source"])
         function = _fetch(evaluate)  # first: its module may register the kinds of cells in the architecture
         arch = Architecture.from_json(config["architecture"])
         report = TrialReport(_usable(config["folder"]))
@@ -69,15 +73,6 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
         tune.report({"failure": traceback.format_exc(), "reason": _reason(error)})
     else:
         tune.report({"final": accuracy})
-
-
-def _require_same_code(source: str) -> None:
-    """Refuse to train with other code than that which searches, as a node of a cluster may have it."""
-    if source != source_of_this():
-        found = f"senas {__version__} of source {source_of_this()}"
-        raise RunError(
-            f"node {socket.gethostname()}: found {found}, expected source {source}, as where the search started"
-        )
 
 
 def _reason(error: Exception) -> Reason:
@@ -93,7 +88,10 @@ def _usable(folder: str | None) -> Path | None:
     """The folder of a trial, made where the folder of the run is there: on another machine it may not be."""
     if folder is None or not Path(folder).parent.parent.is_dir():
         return None
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError:  # on a full disk, or where the run may only be read, an attempt has nowhere to keep anything
+        return None
     return Path(folder)
 
 

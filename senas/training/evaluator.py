@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -46,7 +47,7 @@ class TrainingEvaluator:
         """The same with its data in it, for workers on machines that do not have its file."""
         if isinstance(self.data, _Carried):
             return self
-        return replace(self, data=_Carried(str(self.data), load_data(self.data, network_input)))
+        return replace(self, data=_Carried(name_of(self.data), load_data(self.data, network_input)))
 
     def __call__(self, arch: Architecture, seed: int, report: Report) -> float:
         """Train from scratch, or from the last checkpoint in `report.folder`, where there is such a folder.
@@ -71,14 +72,25 @@ class TrainingEvaluator:
             accuracy = top1_accuracy(network, data.test, statistics)
             report(epoch, accuracy)
             if path is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                save_checkpoint(path, network, optimizer, {"epoch": epoch, "accuracy": accuracy})
+                with suppress(OSError):  # a full disk costs what a checkpoint would have spared, and no more
+                    save_checkpoint(path, network, optimizer, {"epoch": epoch, "accuracy": accuracy})
                 saved = time.monotonic()
         return accuracy
 
     def _checkpoint(self, arch: Architecture, seed: int, folder: Path | None) -> Path | None:
         """A file whose name tells the whole training, so that no other one goes on from it."""
-        training = {"digest": arch.digest, "seed": seed, "recipe": to_plain(self.recipe), "data": str(self.data)}
+        training = {"digest": arch.digest, "seed": seed, "recipe": to_plain(self.recipe), "data": name_of(self.data)}
         return None if folder is None else folder / f"{digest_of(training)}.safetensors"
+
+
+def name_of(function: object) -> str:
+    """Module and name of a function or of the class of a callable, the same in every process; of a text itself."""
+    while isinstance(function, partial):
+        function = function.func
+    if isinstance(function, str | _Carried):
+        return function if isinstance(function, str) else function.name
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{getattr(named, '__qualname__', '')}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,19 +103,15 @@ class _Carried:
     def __call__(self, network_input: Input) -> Dataset:  # noqa: ARG002  # it was loaded for it
         return self.dataset
 
-    def __str__(self) -> str:
-        return self.name
-
 
 def _restored(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
-    """The epochs that are done and the accuracy after them, none where there is no checkpoint."""
-    about = load_checkpoint(path, network, optimizer)
-    if about is None:
+    """The epochs that are done and the accuracy after them, none where there is no checkpoint that can be read."""
+    try:
+        about = load_checkpoint(path, network, optimizer) or {}
+    except RunError:  # the training is repeated, to the same result
         return 0, 0.0
     epoch, accuracy = about.get("epoch"), about.get("accuracy")
-    if not isinstance(epoch, int) or not isinstance(accuracy, float):
-        raise RunError(f"{path}: found epoch {epoch!r} and accuracy {accuracy!r}, expected numbers")
-    return epoch, accuracy
+    return (epoch, accuracy) if isinstance(epoch, int) and isinstance(accuracy, float) else (0, 0.0)
 
 
 @lru_cache(maxsize=2)
