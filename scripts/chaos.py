@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,13 @@ _PATIENCE = 600.0  # seconds for what is left after the last kill
 def search(folder: Path, log: Path, seconds: float, arguments: argparse.Namespace) -> None:
     """Search, or go on with a search, until it is done; run in a process that will be killed."""
 
-    def evaluate(arch: senas.Architecture, seed: int, report: Callable[[int, float], None]) -> float:
-        for epoch in range(1, 4):
+    def evaluate(arch: senas.Architecture, seed: int, report: Any) -> float:
+        notes = report.folder / "epochs"  # what an earlier attempt has come to
+        done = int(notes.read_text() or 0) if notes.exists() else 0
+        for epoch in range(done + 1, 4):
             time.sleep(seconds / 3)
             report(epoch, seed % 1000 / 1000 * epoch / 3)
+            notes.write_text(str(epoch))
         with log.open("a") as file:  # one write of a short line is whole or not there
             file.write(f"{arch.digest}\n")
         return seed % 1000 / 1000
@@ -68,8 +71,11 @@ class Session:
     def __init__(self, folder: Path, log: Path, seconds: float, arguments: argparse.Namespace, address: str | None):
         words = [f"--{name}={getattr(arguments, name)}" for name in ("trials", "seed", "concurrency", "strategy")]
         words += [f"--address={address}"] if address else []
-        command = [sys.executable, __file__, f"--session={folder}", f"--log={log}", f"--seconds={seconds}", *words]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        script = str(Path(__file__).absolute())
+        command = [sys.executable, script, f"--session={folder.name}", f"--log={log}", f"--seconds={seconds}", *words]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder.parent
+        )
 
     def ended(self, seconds: float) -> bool:
         """Whether it has ended by itself after so long.
@@ -197,7 +203,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        Session(root / "whole", root / "whole.log", 0.0, arguments, None).ended(_PATIENCE)
+        if not Session(root / "whole", root / "whole.log", 0.0, arguments, None).ended(_PATIENCE):
+            parser.error(f"the undisturbed search has not ended after {_PATIENCE:g} s")
         whole = _trials(root / "whole")
         print(f"undisturbed: {len(whole)} trials", flush=True)
         started = time.monotonic()
@@ -208,14 +215,18 @@ def main() -> None:
     print(f"{kills.total()} kills ({by_kind}) in {sessions} sessions and {time.monotonic() - started:.0f} s")
     print(f"{len(trials)} trials, {sum(t.status == 'finished' for t in trials)} finished, "
           f"{sum(t.attempts for t in trials)} attempts, {evaluations} evaluations that came to their end")  # fmt: skip
-    same = [t.digest for t in trials] == [t.digest for t in whole]
+    same = [(t.digest, t.seed, t.accuracy) for t in trials] == [(t.digest, t.seed, t.accuracy) for t in whole]
+    repeated = evaluations - len(trials)  # each was killed between its end and its event
     checks = {
         f"{arguments.kills} kills": kills.total() == arguments.kills,
         "every trial exactly once in the journal, all finished": numbers == [*range(1, arguments.trials + 1)]
         and all(trial.status == "finished" for trial in trials),
         f"the budget of {arguments.trials} trials spent exactly": len({t.digest for t in trials}) == arguments.trials,
         f"no finished trial trained again (found {again})": again == 0,
-        **({"the architectures of an undisturbed search, in its order": same} if arguments.concurrency == 1 else {}),
+        f"no more repeated than were killed before their result was on disk ({repeated})": 0
+        <= repeated
+        <= kills.total(),
+        **({"the trials of an undisturbed search, in its order": same} if arguments.concurrency == 1 else {}),
     }
     for check, kept in checks.items():
         print(f"{'ok  ' if kept else 'FAIL'} {check}")
