@@ -36,10 +36,13 @@ class Watch:
 
     def __init__(self, trials: int):
         self._step = max(1, trials // 10)
+        self._began: float | None = None
         self.ends: list[tuple[float, float]] = []
 
     def __call__(self, progress: SearchProgress) -> None:
         """Called after every start and end of a trial."""
+        if self._began is None and progress.running:
+            self._began = time.perf_counter()
         if progress.ended <= len(self.ends):
             return
         self.ends.append((time.perf_counter(), resident_mib()))
@@ -54,9 +57,10 @@ class Watch:
         )
 
     def milliseconds(self, first: int) -> float:
-        """Per trial, of a tenth of them; the very first one includes the start of the workers and is left out."""
-        begin, end = max(first, 1) - 1, first + self._step - 1
-        return 1e3 * (self.ends[end][0] - self.ends[begin][0]) / (end - begin)
+        """Per trial, of a tenth of them; workers start in the first one and again every few hundred trials."""
+        assert self._began is not None
+        begin = self.ends[first - 1][0] if first else self._began
+        return 1e3 * (self.ends[first + self._step - 1][0] - begin) / self._step
 
 
 def main() -> None:

@@ -153,6 +153,8 @@ def test_events_that_make_no_sense_are_named(journal, archs):
         ("opened", 0, {"host": 3, "process": 1}, "found 3, expected a string"),
         ("asked", 0, [], "expected a table"),
         ("started", "one", {}, "trial 'one'"),
+        ("started", 2**63 - 1, {}, "trial 9223372036854775807"),
+        ("started", -5, {}, "trial -5"),
     ):
         with closing(sqlite3.connect(journal.path)) as database, database:
             text = json.dumps(payload)
@@ -263,3 +265,24 @@ def test_a_failure_may_say_anything(journal, archs):
     start(journal, 2, archs[1])
     journal.failed(2, Failure(reason="exception", text=text[: text.index("x")]), 1.0)
     assert Journal(journal.path).trials[2].failure == "first\n\\x1b[2Jsecond\nthird\\u202e \\ud800"
+
+
+def test_an_event_that_no_reader_could_read_is_not_written(journal, archs, tiny):
+    start(journal, 1, archs[0])
+    before = events(journal.path)
+    with pytest.raises(SenasError, match="trial 2 has 'finished' before 'started'"):
+        journal.finished(2, 0.5, 1.0)
+    with pytest.raises(SenasError, match="cannot follow"):
+        journal.measured(1, 1.0, 1.0)
+    assert events(journal.path) == before and journal.trials == Journal(journal.path).trials
+    journal.finished(1, 0.5, 1.0)
+    assert Journal(journal.path).trials[1].accuracy == 0.5
+
+
+def test_a_second_writer_ends_the_first_and_contradicts_nothing(journal, archs):
+    start(journal, 1, archs[0])
+    with closing(Journal(journal.path, write=True)) as second:
+        second.finished(1, 0.5, 1.0)
+        with pytest.raises(SearchFailedError, match="found events of another process"):
+            journal.reported(1, 1, 0.25)
+    assert Journal(journal.path).trials[1].status == "finished"

@@ -267,6 +267,34 @@ def test_trials_have_a_folder_of_their_own_that_outlives_their_worker(search, tm
     assert not any((tmp_path / "here" / "run" / "trials").iterdir())
 
 
+@pytest.mark.parametrize(
+    "changes", [{"trials": 10**30}, {"trials": 3.5}, {"retries": 1.5}, {"baseline": 1}, {"trials": 0}]
+)
+def test_a_resumption_that_asks_for_nonsense_leaves_the_run_as_it_was(search, changes):
+    run = search(trials=2)
+    with pytest.raises(SenasError):
+        senas.resume(run.folder, evaluate=by_digest, **changes)
+    assert Run(run.folder).record == run.record
+    assert len(senas.resume(run.folder, evaluate=by_digest, trials=3).trials()) == 3
+
+
+def test_leaving_an_evaluation_is_a_failure_of_the_trial(search, tmp_path):
+    def leave(arch, seed, report):
+        match int(arch.digest, 16) % 3:
+            case 0:
+                sys.exit(3)
+            case 1:
+                raise KeyboardInterrupt("not from the keyboard")
+        report("one", 0.5)
+
+    with pytest.raises(SearchFailedError, match="none of 6 trials gave an accuracy"):
+        search(evaluate=leave, trials=6, retries=0, strategy="random")
+    said = {"exception": ("SystemExit: 3", "KeyboardInterrupt: not from"), "invalid": ("found epoch 'one', allowed",)}
+    found = [trial.failures[0] for trial in Run(tmp_path / "run").trials()]
+    assert {failure.reason for failure in found} == set(said)
+    assert all(any(text in failure.text for text in said[failure.reason]) for failure in found)
+
+
 def test_a_space_of_one_architecture_is_refused(tiny, tmp_path):
     stages = tuple(replace(s, depths=s.depths[:1], widths=s.widths[:1], se=s.se[:1]) for s in tiny.stages)
     with pytest.raises(SenasError, match="space tiny: found a single architecture, expected at least two"):

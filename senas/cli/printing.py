@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from senas.errors import RunError
+
 if TYPE_CHECKING:
     from senas.searching.findings import Findings
     from senas.searching.run import Run
@@ -36,7 +38,13 @@ def show_run(folder: Path) -> None:
     run = Run(folder)
     findings = run.findings()
     print_front(run, findings)
-    for path in plot_run(run, findings):
+    try:
+        paths = plot_run(run, findings)
+    except RunError as error:  # a full disk: the search is done all the same
+        progress_console().print(f"no pictures: {error}", markup=False)
+        next_command("senas", "plot", str(folder), "--out", "DIR")
+        return
+    for path in paths:
         typer.echo(str(path))
     next_command("senas", "retrain", str(folder))
 

@@ -24,7 +24,8 @@ def front(run: RunArgument, as_json: JsonOption = False) -> None:
         typer.echo(json.dumps(rows, indent=1))
     elif not trials:
         typer.echo(f"no trial of {run} has finished yet")
-        next_command("senas", "resume", str(run))
+        if not opened.busy:
+            next_command("senas", "resume", str(run))
     else:
         print_front(opened, opened.findings())
         next_command("senas", *(["retrain"] if (run / "pareto.html").exists() else ["plot"]), str(run))
@@ -50,7 +51,8 @@ def plot(
         opened = Run(run)
         for path in plot_run(opened, opened.findings(), out):
             typer.echo(str(path))
-        next_command("senas", "retrain", str(run))
+        if opened.front():
+            next_command("senas", "retrain", str(run))
 
 
 def retrain(

@@ -136,7 +136,8 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
         axes.grid(color="#e2e8f0", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        canvas.legend(frameon=False, loc="outside lower center", ncols=3)
+        if axes.get_legend_handles_labels()[0]:  # nothing may have finished yet
+            canvas.legend(frameon=False, loc="outside lower center", ncols=3)
         for path in paths:
             with replacing(path) as file:
                 canvas.savefig(file, format=path.suffix[1:], dpi=150)

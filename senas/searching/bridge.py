@@ -1,5 +1,6 @@
 """The Ray side of the bridge: Ray Tune's questions and events, handed on to the course of a search."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from senas.errors import SearchFailedError
 from senas.searching.course import Course
 from senas.searching.identity import source_of_this
 from senas.searching.trial import Failure, Reason, Trial
+
+_OUT_OF_MEMORY = re.compile(r"^([\w.]+\.)?(OutOfMemoryError|MemoryError)\b", re.MULTILINE)  # not a line of source code
 
 
 @dataclass(kw_only=True, slots=True)
@@ -205,5 +208,5 @@ class RayEvents(Callback):
         self._started.pop(trial.trial_id, None)
         path = Path(trial.error_file) if trial.error_file else None
         text = path.read_text(encoding="utf-8").strip() if path is not None and path.exists() else ""
-        reason: Reason = "memory" if "OutOfMemoryError" in text or "MemoryError" in text else "lost"
+        reason: Reason = "memory" if _OUT_OF_MEMORY.search(text) else "lost"
         self._searcher.on_worker_error(trial.trial_id, reason, text or "the worker was lost, Ray does not say why")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -29,6 +30,7 @@ from senas.training.evaluator import Evaluate
 T = TypeVar("T")
 
 _ROUND = 500  # trials that Ray Tune runs at a time
+_IMPATIENT = 5.0  # seconds after an interrupt in which another one says nothing new
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -54,8 +56,8 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
         time_attr="epoch", metric="accuracy", mode="max", max_t=10 * MAX_EPOCH, grace_period=2, reduction_factor=3
     )
     with (
-        _ray(address, options.concurrency * options.cpus_per_trial),
         _interruptible(searcher),
+        _ray(address, options.concurrency * options.cpus_per_trial),
         _scratch_folder() as scratch,
     ):
         _check_resources(options)
@@ -163,6 +165,9 @@ def _ray(address: str | None, cpus: float) -> Iterator[None]:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **resources)
     except ConnectionError as error:
         raise OptionError(f"address: found {address}, where no Ray cluster answers ({error})") from None
+    except Exception as error:  # Ray says what it cannot do in plain exceptions
+        said = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise SearchFailedError(f"Ray cannot be started ({said[0]}); is the temporary folder full?") from None
     try:
         yield
     finally:
@@ -185,8 +190,12 @@ def _interruptible(searcher: StrategySearcher) -> Iterator[None]:
     Ray would end the process at once on SIGTERM, and an exception raised inside one of its finalizers is lost: so the
     searcher is told as well, and raises it again when it is next asked.
     """
+    first: list[float] = []
 
     def interrupt(_signal: int, _frame: object) -> None:
+        if first and time.monotonic() - first[0] < _IMPATIENT:
+            return  # it is ending already, and must not be interrupted in the middle of that
+        first[:] = [time.monotonic()]
         searcher.broken = KeyboardInterrupt()
         raise KeyboardInterrupt
 

@@ -34,6 +34,7 @@ from senas.searching.record import RunRecord
 from senas.searching.trial import Failure, Task, Trial
 from senas.text import brief, printable_lines, show
 
+MOST_TRIALS = 10**9
 _Event = tuple[RunEventKind | TrialEventKind, int, object]  # what happened, to which trial (0: the run), its payload
 
 
@@ -184,10 +185,9 @@ class Journal:
     def _read(self, database: sqlite3.Connection) -> None:
         for event, when, kind, number, payload in self._events_of(database):
             where = f"{self.path}: event {event}"
-            if not (event > self._read_up_to and isinstance(when, float) and isinstance(number, int)):
-                raise RunError(
-                    f"{where}: found time {show(when)} and trial {show(number)}, expected two numbers, in order"
-                )
+            numbered = isinstance(when, float) and isinstance(number, int) and 0 <= number <= MOST_TRIALS
+            if event <= self._read_up_to or not numbered:
+                raise RunError(f"{where}: found time {show(when)} and trial {show(number)}, expected numbers, in order")
             if kind == "strategy":
                 self._memory = str(payload)
             else:
@@ -220,21 +220,29 @@ class Journal:
             self._session = self._session[0], max(self._session[1], when)
 
     def _append(self, *events: _Event) -> None:
-        """Append events, all of them or none, and take them in as any reader would."""
+        """Append events, all of them or none, and take them in as any reader would before they are there for good."""
         assert self._writer is not None, "opened to read"
         now = time.time()
         rows = [(now, kind, number, json.dumps(to_plain(what), allow_nan=False)) for kind, number, what in events]
+        before = self._read_up_to, self._memory
         try:
             self._writer.execute("BEGIN IMMEDIATE")
+            (last,) = self._writer.execute("SELECT coalesce(max(id), -1) FROM event").fetchone()
+            if last != self._read_up_to:
+                raise SearchFailedError(
+                    f"{self.path}: found events of another process, which is searching here as well"
+                )
             self._writer.executemany("INSERT INTO event (time, kind, trial, payload) VALUES (?, ?, ?, ?)", rows)
+            self._read(self._writer)
             self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
+            self._read_up_to, self._memory = before
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-            raise SearchFailedError(
-                f"{self.path}: cannot be written to ({error}); what is in it is kept: senas resume goes on from there"
-            ) from None
-        self._read(self._writer)
+            if isinstance(error, sqlite3.Error):
+                said = f"cannot be written to ({error}); what is in it is kept: senas resume goes on from there"
+                raise SearchFailedError(f"{self.path}: {said}") from None
+            raise
 
     def _events_of(self, database: sqlite3.Connection) -> Iterator[tuple[int, Any, Any, Any, Any]]:
         query = "SELECT id, time, kind, trial, payload FROM event WHERE id > ? ORDER BY id"

@@ -7,7 +7,7 @@ from functools import partial
 
 from senas.architecture import Architecture
 from senas.costs.budget import cost_of
-from senas.errors import SearchFailedError
+from senas.errors import RunError, SearchFailedError
 from senas.searching.bridge import StrategySearcher
 from senas.searching.course import Course, Limits
 from senas.searching.driver import run_tune
@@ -160,7 +160,10 @@ def recall(strategy: object, journal: Journal, space: SearchSpace) -> bool:
     searched = [trial for trial in journal.trials.values() if trial.purpose == "search"]
     rows = [space.indices_of(trial.architecture) for trial in searched]
     running = [row for row, trial in zip(rows, searched, strict=True) if trial.status == "running"]
-    strategy.recall(rows, running, memory)
+    try:
+        strategy.recall(rows, running, memory)
+    except SearchFailedError as error:
+        raise RunError(f"{journal.path}: {error}") from None
     return True
 
 

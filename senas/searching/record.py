@@ -133,7 +133,7 @@ class RunRecord:
     def __post_init__(self) -> None:
         if not _LEAST_COST <= self.reference_cost <= _LARGEST_COST:
             raise RunError(f"reference_cost: found {self.reference_cost}, allowed: {_LEAST_COST} to {_LARGEST_COST:g}")
-        if self.trials < 1:
-            raise RunError(f"trials: found {self.trials}, allowed: at least 1")
+        if not 1 <= self.trials <= 10**9:
+            raise RunError(f"trials: found {self.trials}, allowed: 1 to {10**9}")
         if self.space.digest != self.space_digest:
             raise RunError(f"space: found one of digest {self.space.digest}, expected {self.space_digest}")

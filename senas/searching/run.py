@@ -14,7 +14,7 @@ from senas.costs.budget import Objective
 from senas.errors import RunError
 from senas.files import os_reason
 from senas.latency.profile import LatencyProfile
-from senas.parsing import to_plain, write_json
+from senas.parsing import from_plain, to_plain, write_json
 from senas.searching.findings import Believed, Findings, findings_of
 from senas.searching.identity import differences
 from senas.searching.journal import Journal
@@ -208,6 +208,7 @@ class Run:
         wanted = self.record.trials if trials is None else trials
         options_now = replace(self.record.options, **changed)
         record = replace(self.record, trials=wanted, options=options_now, code=code, training=training)
+        from_plain(RunRecord, to_plain(record), str(self.folder))  # what is written must be readable again
         if record != self.record:
             with closing(self.open_journal()) as journal:
                 journal.asked(record)
@@ -249,6 +250,21 @@ class Run:
             yield
         finally:
             os.close(file)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process is searching here now."""
+        try:
+            file = os.open(self.folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(file)
+        return False
 
     def discard(self) -> None:
         """Remove the files of a run in which no trial has started, so that its folder can be used again."""

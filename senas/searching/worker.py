@@ -35,12 +35,18 @@ class TrialReport:
 
     def __init__(self, folder: Path | None):
         self.folder = folder
+        self.ended = False  # by Ray, as early stopping does
 
     def __call__(self, epoch: int, accuracy: float) -> None:
         """Report a validation accuracy in [0, 1] after an epoch."""
-        if not 0 <= epoch <= MAX_EPOCH:
-            raise InvalidResultError(f"report: found epoch {epoch}, allowed: 0 to {MAX_EPOCH}")
-        tune.report({"epoch": int(epoch), "accuracy": _checked(accuracy, f"report of epoch {epoch}")})
+        if not isinstance(epoch, numbers.Integral) or not 0 <= epoch <= MAX_EPOCH:
+            raise InvalidResultError(f"report: found epoch {epoch!r}, allowed: whole numbers from 0 to {MAX_EPOCH}")
+        told = {"epoch": int(epoch), "accuracy": _checked(accuracy, f"report of epoch {epoch}")}
+        try:
+            tune.report(told)
+        except BaseException:
+            self.ended = True
+            raise
 
 
 def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> None:
@@ -62,21 +68,29 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
         found = f"found senas {__version__} of source {source_of_this()}, expected source {config['source']}"
         tune.report({"refused": f"node {socket.gethostname()}: {found}, as where the search was started"})
         return
+    report = TrialReport(_usable(config["folder"]))
     try:
         function = _fetch(evaluate)  # first: its module may register the kinds of cells in the architecture
         arch = Architecture.from_json(config["architecture"])
-        report = TrialReport(_usable(config["folder"]))
         accuracy = _checked(function(arch, config["seed"], report), "evaluate")
-    except Exception as error:  # whatever a user's evaluation raises is a failed trial, not a failed search
-        if _reason(error) == "memory" or "CUDA error" in str(error):
+    except BaseException as error:  # whatever an evaluation raises, `sys.exit` included, is a failure of the trial
+        if report.ended or _reason(error) == "memory" or "CUDA error" in _said(error):
             raise
         tune.report({"failure": traceback.format_exc(), "reason": _reason(error)})
     else:
         tune.report({"final": accuracy})
 
 
-def _reason(error: Exception) -> Reason:
-    torch_is_out = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)  # GPU's, CPU's
+def _said(error: BaseException) -> str:
+    """The message of an error, which may be unable to tell it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def _reason(error: BaseException) -> Reason:
+    torch_is_out = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in _said(error)  # GPU's, CPU's
     if isinstance(error, MemoryError) or torch_is_out:
         return "memory"
     if isinstance(error, TrainingDivergedError):
@@ -106,4 +120,5 @@ def _checked(accuracy: object, source: str) -> float:
         value = float(accuracy)
         if math.isfinite(value) and 0 <= value <= 1:
             return value
-    raise InvalidResultError(f"{source}: found {accuracy!r}, expected a top-1 accuracy in [0, 1]")
+    hint = ", a number: .item() makes one of a tensor" if hasattr(accuracy, "item") else ""
+    raise InvalidResultError(f"{source}: found {accuracy!r}, expected a top-1 accuracy in [0, 1]{hint}")
