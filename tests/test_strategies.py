@@ -231,7 +231,7 @@ class TestSearching:
 
     def test_ranks_come_before_crowding(self):
         points = np.array([[1.0, 4.0], [2.0, 2.0], [4.0, 1.0], [5.0, 5.0]])
-        assert ranked(points)[-1] == 3
+        assert ranked(points, 4)[-1] == 3
         # The inner point's neighbours are 3 apart in both, of spans of 3.
         assert crowding_distance(points[:3]).tolist() == [np.inf, 2.0, np.inf]
 

@@ -34,7 +34,7 @@ class ParetoEvolution(ProposingStrategy):
         if len(self.known) < self._population or len(self._rows) < 2:
             return self._random()
         points = np.column_stack([-self.accuracies, self.problem.costs(self.rows)[:, 0]])  # both minimised
-        parents = self.rows[ranked(points)[: self._population]]  # best first
+        parents = self.rows[ranked(points, self._population)]  # best first
         for _ in range(_TRIES):
             mothers, fathers = (parents[self._winners(len(parents))] for _ in range(2))
             crossing = self.rng.random((_BROOD, 1)) < _CROSSOVER
@@ -58,18 +58,20 @@ class ParetoEvolution(ProposingStrategy):
         return None
 
 
-def ranked(points: NDArray[np.float64]) -> NDArray[np.integer]:
-    """Numbers of points, best first: by non-dominated rank, then by crowding distance (Deb et al. 2002, section III).
+def ranked(points: NDArray[np.float64], count: int) -> NDArray[np.integer]:
+    """Numbers of the best points: by non-dominated rank, then by crowding distance (Deb et al. 2002, section III).
 
     Args:
         points: (N, 2), both columns minimised.
+        count: how many, best first; all where there are not so many.
     """
     rank = moocore.pareto_rank(points)
+    last = np.sort(rank)[min(count, len(rank)) - 1]  # only as far as that matters which of a front are crowded
     crowding = np.zeros(len(points))
-    for level in np.unique(rank):
+    for level in np.unique(rank[rank <= last]):
         members = np.flatnonzero(rank == level)
         crowding[members] = crowding_distance(points[members])
-    return np.lexsort((-crowding, rank))
+    return np.lexsort((-crowding, rank))[:count]
 
 
 def crowding_distance(points: NDArray[np.float64]) -> NDArray[np.float64]:

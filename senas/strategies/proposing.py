@@ -35,6 +35,7 @@ class ProposingStrategy(Strategy, ABC):
         self.rng = np.random.default_rng(seed)
         self.known: set[bytes] = set()  # every row that was proposed
         self._rows: list[NDArray[np.integer]] = []
+        self._stacked = np.empty((0, len(problem.labels)), dtype=np.int64)  # as many of them as were asked for so far
         self._accuracies: list[float] = []
         self._pending: dict[ExecutableModelSpace, NDArray[np.integer]] = {}
         self._again: deque[NDArray[np.integer]] = deque()
@@ -46,7 +47,10 @@ class ProposingStrategy(Strategy, ABC):
     @property
     def rows(self) -> Rows:
         """What was evaluated, in the order of the results, (N, L); failed trials are not among it."""
-        return np.array(self._rows, dtype=np.int64).reshape(-1, len(self.problem.labels))
+        new = self._rows[len(self._stacked) :]
+        if new:
+            self._stacked = np.concatenate([self._stacked, np.array(new, dtype=np.int64)])
+        return self._stacked
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
@@ -100,7 +104,7 @@ class ProposingStrategy(Strategy, ABC):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
-        self._rows = [np.array(row) for row in state_dict["rows"]]
+        self._rows, self._stacked = [np.array(row) for row in state_dict["rows"]], self._stacked[:0]
         self._accuracies = list(state_dict["accuracies"])
         self.recall(map(np.array, state_dict["proposed"]), map(np.array, state_dict["running"]), state_dict)
 
