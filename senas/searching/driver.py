@@ -29,7 +29,7 @@ from senas.training.evaluator import Evaluate
 
 T = TypeVar("T")
 
-_ROUND = 500  # trials that Ray Tune runs at a time
+_ROUND = 1_000  # trials that Ray Tune runs at a time; starting anew costs some seconds
 _IMPATIENT = 5.0  # seconds after an interrupt in which another one says nothing new
 
 _QUIET = {
