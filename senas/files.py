@@ -21,13 +21,11 @@ def open_regular(path: Path, most: int) -> BinaryIO:
         OSError: the file is missing, unreadable, larger, or something else than a regular file.
     """
     file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115  # Path.open takes no opener
-    found = os.fstat(file.fileno())
-    if not stat.S_ISREG(found.st_mode):
+    try:
+        _check_regular(path, os.fstat(file.fileno()), most)
+    except OSError:
         file.close()
-        raise _no_regular(path)
-    if found.st_size > most:
-        file.close()
-        raise _too_large(path, found.st_size, most)
+        raise
     return file
 
 
@@ -36,8 +34,12 @@ def require_regular(path: Path, most: int) -> None:
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    _check_regular(path, found, most)
+
+
+def _check_regular(path: Path, found: os.stat_result, most: int) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise _no_regular(path)
+        raise OSError(errno.EINVAL, "found a pipe or a device, expected a regular file", str(path))
     if found.st_size > most:
         raise _too_large(path, found.st_size, most)
 
@@ -57,10 +59,6 @@ def read_bytes(path: Path, most: int) -> bytes:
     if len(content) > most:
         raise _too_large(path, len(content), most)
     return content
-
-
-def _no_regular(path: Path) -> OSError:
-    return OSError(errno.EINVAL, "found a pipe or a device, expected a regular file", str(path))
 
 
 def _too_large(path: Path, found: int, most: int) -> OSError:

@@ -47,7 +47,6 @@ class StrategySearcher(Searcher):
 
     Args:
         course: decides.
-        scratch: a folder for what trials keep for later attempts, `None` for none.
 
     Attributes:
         started: how many attempts were.
@@ -55,10 +54,9 @@ class StrategySearcher(Searcher):
             a trial and loses others, so every further question raises it again.
     """
 
-    def __init__(self, course: Course, *, scratch: Path | None = None):
+    def __init__(self, course: Course):
         super().__init__()
         self._course = course
-        self._scratch = scratch
         self._live: dict[str, _Live] = {}
         self.started = 0
         self.broken: BaseException | None = None
@@ -81,13 +79,12 @@ class StrategySearcher(Searcher):
                 return Searcher.FINISHED if self._course.over else None
             self._live[trial_id] = _Live(trial=trial)
             self.started += 1
-            folder = None if self._scratch is None else str(self._scratch / str(trial.number))
-            arch = trial.architecture.to_json()
+            folder = self._course.folder(trial)
             return {
-                "architecture": arch,
+                "architecture": trial.architecture.to_json(),
                 "seed": trial.seed,
                 "purpose": trial.purpose,
-                "folder": folder,
+                "folder": None if folder is None else str(folder),
                 "source": source_of_this(),
             }
 

@@ -189,6 +189,10 @@ class Course:
             return "trial"
         return "search" if trial.purpose == "search" and time.monotonic() > self._deadline else ""
 
+    def folder(self, trial: Trial) -> Path | None:
+        """Where a trial keeps what spares a later attempt, if anywhere."""
+        return None if self._scratch is None else self._scratch / str(trial.number)
+
     @property
     def trial_seconds(self) -> float | None:
         """The limit of one attempt."""
@@ -263,8 +267,9 @@ class Course:
     def _end(self, number: int) -> None:
         trial = self._journal.trials[number]
         self._running.pop(number)
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch / str(number), ignore_errors=True)
+        folder = self.folder(trial)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         if trial.accuracy is None:
             self._failed += 1
         else:

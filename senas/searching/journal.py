@@ -30,11 +30,10 @@ from senas.searching.events import (
     begun,
     followed,
 )
-from senas.searching.record import RunRecord
+from senas.searching.record import MOST_TRIALS, RunRecord
 from senas.searching.trial import Failure, Task, Trial
 from senas.text import brief, printable_lines, show
 
-MOST_TRIALS = 10**9
 _Event = tuple[RunEventKind | TrialEventKind, int, object]  # what happened, to which trial (0: the run), its payload
 
 
@@ -249,7 +248,7 @@ class Journal:
         try:
             yield from database.execute(query, (self._read_up_to,))
         except sqlite3.Error as error:
-            raise RunError(f"{self.path}: not a readable journal ({brief(str(error))})") from None
+            raise schema.unreadable(self.path, error) from None
 
 
 def _moved(unborn: Path, path: Path) -> None:

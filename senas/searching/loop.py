@@ -134,7 +134,7 @@ def _drive(
         if not course.complete:
             if address is not None and isinstance(evaluate, TrainingEvaluator):
                 evaluate = evaluate.carrying_data(space.input)
-            run_tune(StrategySearcher(course, scratch=run.scratch), evaluate, options, address)
+            run_tune(StrategySearcher(course), evaluate, options, address)
     note = _END_NOTES.get(course.end_reason, "")
     on_progress(_progress(run, journal, standing, extras, course.running, note))
     return note

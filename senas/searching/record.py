@@ -9,6 +9,7 @@ from senas.latency.calibration import CONFIDENCE
 from senas.spaces.space import SearchSpace
 from senas.training.loop import Recipe
 
+MOST_TRIALS = 10**9
 _LEAST_COST, _LARGEST_COST = 1e-6, 1e30  # milliseconds or counts; beyond them arithmetic ends, not the use of networks
 
 
@@ -61,8 +62,8 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         limits = {
-            "trials": (self.trials, 1, 10**9),
-            "replicates": (self.replicates, 0, 10**9),
+            "trials": (self.trials, 1, MOST_TRIALS),
+            "replicates": (self.replicates, 0, MOST_TRIALS),
             "seed": (self.seed, 0, 2**32 - 1),
             "concurrency": (self.concurrency, 1, 10_000),
             "cpus_per_trial": (self.cpus_per_trial, 1e-3, 10_000),
@@ -133,7 +134,7 @@ class RunRecord:
     def __post_init__(self) -> None:
         if not _LEAST_COST <= self.reference_cost <= _LARGEST_COST:
             raise RunError(f"reference_cost: found {self.reference_cost}, allowed: {_LEAST_COST} to {_LARGEST_COST:g}")
-        if not 1 <= self.trials <= 10**9:
-            raise RunError(f"trials: found {self.trials}, allowed: 1 to {10**9}")
+        if not 1 <= self.trials <= MOST_TRIALS:
+            raise RunError(f"trials: found {self.trials}, allowed: 1 to {MOST_TRIALS}")
         if self.space.digest != self.space_digest:
             raise RunError(f"space: found one of digest {self.space.digest}, expected {self.space_digest}")

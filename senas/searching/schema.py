@@ -76,6 +76,11 @@ def close(database: sqlite3.Connection) -> None:
     database.close()
 
 
+def unreadable(path: Path, error: sqlite3.Error) -> RunError:
+    """What is said of a file that SQLite cannot read."""
+    return RunError(f"{path}: not a readable journal ({brief(str(error))})")
+
+
 def _connected(path: Path, mode: str) -> sqlite3.Connection:
     if mode != "rwc":
         try:
@@ -96,7 +101,7 @@ def _closed_unless_returned(path: Path, database: sqlite3.Connection) -> Iterato
     except BaseException as error:
         database.close()
         if isinstance(error, sqlite3.Error):
-            raise RunError(f"{path}: not a readable journal ({brief(str(error))})") from None
+            raise unreadable(path, error) from None
         raise
 
 

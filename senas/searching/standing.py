@@ -36,7 +36,6 @@ class Standing:
         self.failed: Counter[Purpose] = Counter(trial.purpose for trial in ended if trial.status == "failed")
         self.latest: Trial | None = trials[-1] if trials else None
         self.last = next((trial for trial in reversed(history) if trial.status != "running"), None)
-
         self._failures = {trial.number: len(trial.failures) for trial in trials if trial.status == "running"}
         self._trained = {trial.digest for trial in trials if trial.status == "finished"}
 
