@@ -203,8 +203,8 @@ def test_spaces_and_complexity_print_exact_numbers(cli):
 
 
 def test_profile_writes_where_it_is_told(cli, tiny_file, tmp_path):
-    status, out, _ = cli("profile", tiny_file, "--seconds", "0.2", "--out", tmp_path / "deep" / "p.json")
-    assert status == 0
+    status, out, err = cli("profile", tiny_file, "--seconds", "0.2", "--out", tmp_path / "deep" / "p.json")
+    assert status == 0, err
     assert "networks that no fit has seen: mean error" in out
     assert "what an SE block adds to its cell" in out and "to the latency of its cell (median" in out
     assert senas.LatencyProfile.load(tmp_path / "deep" / "p.json").space.name == "tiny"

@@ -22,6 +22,7 @@ from senas.errors import ProfileError
 CONFIDENCE = 0.95
 
 _DISTINCT = 1e-2  # smallest singular value of two columns of length 1 that tell two numbers apart
+_TERMS = ([0, 1, 2, 3], [0, 1, 2], [0, 1, 3], [0, 1])  # of offset, entries, operations, weights: the first that fit
 _HUBER, _HUBER_STEPS = 1.5, 10
 _NORMAL_MAD = 1.4826  # standard deviation of a normal distribution / its median absolute deviation
 
@@ -119,30 +120,33 @@ class Calibration:
     def fit(cls, loads: Sequence[Load], measured_ms: Sequence[float]) -> "Calibration":
         """Least squares of the relative error; without `ratios` as yet.
 
-        A term that would make weights cost less than nothing is left out.
+        Terms that would make weights, or networks whose parts take longer, cost less than nothing are left out: where
+        nearly all of a latency is the issuing of operations, the sum of entries and their number tell the same twice,
+        and a little noise makes one of the coefficients negative.
 
         Args:
             loads: of whole networks, 4 or more.
             measured_ms: of the same.
 
         Raises:
-            ProfileError: networks that take longer would be predicted to take less.
+            ProfileError: networks whose parts take longer take less.
         """
         measured = np.asarray(measured_ms, dtype=float)
         columns = np.array([(1.0, load.entries_ms, load.operations, load.weight_bytes / 1e6) for load in loads])
-        found = _least_squares(columns, measured)
-        if found[3] < 0:
-            found = [*_least_squares(columns[:, :3], measured), 0.0]
-        offset, scale, per_operation, per_megabyte = found
-        if scale <= 0:
-            raise ProfileError(f"calibration.scale: found {scale:.3g}, expected more than 0; the machine is too busy")
-        return cls(
-            offset_ms=offset,
-            scale=scale,
-            ms_per_megabyte=per_megabyte,
-            ms_per_operation=per_operation,
-            ratios=(),
-        )
+        scale = 0.0
+        for kept in _TERMS:
+            found = np.zeros(columns.shape[1])
+            found[kept] = _least_squares(columns[:, kept], measured)
+            offset, scale, per_operation, per_megabyte = found.tolist()
+            if scale > 0 and per_megabyte >= 0:
+                return cls(
+                    offset_ms=offset,
+                    scale=scale,
+                    ms_per_megabyte=per_megabyte,
+                    ms_per_operation=per_operation,
+                    ratios=(),
+                )
+        raise ProfileError(f"calibration.scale: found {scale:.3g}, expected more than 0; the machine is too busy")
 
     def predict(self, load: Load) -> float:
         """The expected latency in milliseconds of a network with this load."""
@@ -187,7 +191,7 @@ def conformal_bound(ratios: NDArray[np.floating], confidence: float) -> float:
     return float(ratios[max(1, rank) - 1])
 
 
-def _least_squares(columns: NDArray[np.float64], measured: NDArray[np.float64]) -> list[float]:
+def _least_squares(columns: NDArray[np.float64], measured: NDArray[np.float64]) -> NDArray[np.floating]:
     """Coefficients (k,) of columns (n, k) that minimise the relative error of the sum."""
     found, *_ = np.linalg.lstsq(columns / measured[:, None], np.ones(len(measured)), rcond=None)
-    return [float(value) for value in found]
+    return found
