@@ -176,6 +176,23 @@ def test_early_stopping_ends_the_worse_trials_sooner(search):
     assert np.mean([by_digest(t.architecture, 0, 0) for t in stopped]) < np.mean([t.accuracy for t in finished])
 
 
+def test_early_stopping_goes_on_with_the_rungs_of_earlier_sessions(search, tmp_path):
+    def interrupt(progress):
+        if progress.ended == 8:
+            raise KeyboardInterrupt
+
+    common = {"evaluate": in_epochs, "early_stopping": True, "trials": 14, "concurrency": 1, "strategy": "random"}
+    undisturbed = search(**common, out=tmp_path / "undisturbed")
+    with pytest.raises(KeyboardInterrupt):
+        search(**common, on_progress=interrupt)
+    run = senas.resume(tmp_path / "run", evaluate=in_epochs)
+    assert [(t.digest, t.status, t.epochs) for t in run.trials()] == [
+        (t.digest, t.status, t.epochs) for t in undisturbed.trials()
+    ]
+    late = [t.status for t in run.trials()[8:]]
+    assert "stopped" in late and "finished" in late
+
+
 @pytest.mark.parametrize("concurrency", [1, 2])
 def test_a_run_goes_on_where_it_stopped_and_trains_nothing_twice(search, tmp_path, concurrency):
     def interrupt(progress):
@@ -221,8 +238,10 @@ def test_a_time_budget_is_kept_and_what_was_running_goes_on_with_more_time(searc
         if progress.ended == 5 and not slow.exists():
             slow.write_text("none")
 
+    with pytest.raises(SearchFailedError, match="no trial finished, ended by the time budget"):
+        search(evaluate=evaluate, trials=20, time_budget_seconds=1e-6)
     started = time.monotonic()
-    run = search(evaluate=evaluate, trials=20, time_budget_seconds=12, on_progress=on_progress)
+    run = search(evaluate=evaluate, trials=20, time_budget_seconds=20, on_progress=on_progress)
     assert time.monotonic() - started < 500  # not what the hanging trial takes
     assert notes[-1] == "ended by the time budget" and not any(notes[:-1])
     statuses = [trial.status for trial in run.trials()]
@@ -333,15 +352,19 @@ def test_a_run_tells_everything_from_its_folder(search, tiny):
 
 
 def test_a_report_that_is_no_accuracy_fails_the_trial(search):
-    def reports_percent(arch, seed, report):
-        report(1, 95.0 if int(arch.digest, 16) % 2 else 0.95)
+    reasons = ("", "report of epoch 2: found 95.0", "report: found epoch 1, allowed: whole numbers from 2 to")
+
+    def reports_nonsense(arch, seed, report):
+        report(1, 0.95)
+        report(*((2, 0.95), (2, 95.0), (1, 0.95))[int(arch.digest, 16) % 3])
         return 0.5
 
-    run = search(evaluate=reports_percent, trials=8)
+    run = search(evaluate=reports_nonsense, trials=10)
     assert {t.status for t in run.trials()} == {"finished", "failed"}
     for trial in run.trials():
-        assert (trial.status == "failed") == bool(int(trial.digest, 16) % 2)
-        assert trial.failure is None or "report of epoch 1: found 95.0" in trial.failure
+        expected = reasons[int(trial.digest, 16) % 3]
+        assert (trial.status == "failed") == bool(expected)
+        assert expected in (trial.failure or "")
 
 
 def test_a_run_whose_profile_was_changed_is_not_gone_on_with(search, tiny):

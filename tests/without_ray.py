@@ -3,6 +3,7 @@
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,11 @@ from conftest import run_record
 from senas.architecture import Architecture
 from senas.costs.budget import cost_of
 from senas.searching.bridge import StrategySearcher
-from senas.searching.course import Course, Limits
-from senas.searching.engine import ProposalEngine
+from senas.searching.course import Limits
 from senas.searching.journal import Journal
-from senas.searching.loop import recall
+from senas.searching.loop import course_of
 from senas.searching.trial import Task, Trial
 from senas.spaces.space import SearchSpace
-from senas.strategies.nni_space import NNISpace
-from senas.strategies.proposing import ProposingStrategy
 
 from nni.nas.strategy import Strategy  # isort: skip  # after nni_space has chosen NNI's framework
 
@@ -44,24 +42,22 @@ def session(
     `lost` stands for a worker that was.
     """
     journal = Journal(path, write=True) if path.exists() else Journal.create(path, run_record(space))
-    ours = strategy if isinstance(strategy, ProposingStrategy) else None
-    engine = ProposalEngine(lambda _: True, patience=3000)
-    course = Course(
-        engine=engine,
-        journal=journal,
-        cost_of=lambda arch: cost_of(arch, None),
-        limits=Limits(trials=trials, concurrency=concurrency, retries=retries),
-        seed=0,
-        extras=extras,
-        observe=lambda arch, accuracy: ours.observe(space.indices_of(arch), accuracy) if ours else None,
-        remember=ours.memory if ours else lambda: None,
-    )
-    searcher = StrategySearcher(course)
-    recalled = recall(strategy, journal, space)
-    engine.start(strategy, NNISpace(space))
     live: deque[tuple[str, dict[str, Any]]] = deque()
-    try:
-        course.replay(recalled=recalled)
+    with (
+        closing(journal),
+        course_of(
+            strategy,
+            space,
+            journal,
+            feasible=lambda _: True,
+            patience=3000,
+            cost_of=lambda arch: cost_of(arch, None),
+            limits=Limits(trials=trials, concurrency=concurrency, retries=retries),
+            seed=0,
+            extras=extras,
+        ) as course,
+    ):
+        searcher = StrategySearcher(course)
         for name in map(str, itertools.count()):
             config = searcher.suggest(name)
             if isinstance(config, dict):
@@ -82,6 +78,3 @@ def session(
             if sum(trial.status != "running" for trial in journal.trials.values()) == until:
                 break
         return [replace(trial, seconds=None) for trial in journal.trials.values()]
-    finally:
-        engine.close()
-        journal.close()

@@ -81,6 +81,7 @@ class StrategySearcher(Searcher):
             self.started += 1
             folder = self._course.folder(trial)
             return {
+                "number": trial.number,
                 "architecture": trial.architecture.to_json(),
                 "seed": trial.seed,
                 "purpose": trial.purpose,

@@ -126,13 +126,13 @@ class Course:
         for folder in self._scratch.iterdir() if self._scratch is not None and self._scratch.is_dir() else ():
             if folder.name not in map(str, running):  # killed between the end of a trial and this
                 shutil.rmtree(folder, ignore_errors=True)
+        self.end_reason = self._limit_reached()
 
     @property
     def complete(self) -> bool:
         """Whether nothing is left to train."""
-        reason = self._limit_reached()
-        waiting = any(self._may_run(trial, reason) for trial in self._again)
-        return bool(reason) and not waiting and self._extras([*self._journal.trials.values()]) is None
+        waiting = any(self._may_run(trial, self.end_reason) for trial in self._again)
+        return bool(self.end_reason) and not waiting and self._extras([*self._journal.trials.values()]) is None
 
     def next(self) -> Trial | None:
         """The next trial, its start journaled; `None` for not now or, where it is `over`, for never."""

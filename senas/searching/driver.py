@@ -17,14 +17,13 @@ from typing import Any, TypeVar
 import ray
 from ray import tune
 from ray.exceptions import RayTaskError
-from ray.tune.experiment import Trial as RayTrial
-from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import Stopper
 
 from senas.errors import OptionError, SearchFailedError
 from senas.searching.bridge import RayEvents, StrategySearcher
 from senas.searching.record import SearchOptions
-from senas.searching.worker import MAX_EPOCH, run_trial
+from senas.searching.worker import run_trial
 from senas.training.evaluator import Evaluate
 
 T = TypeVar("T")
@@ -44,17 +43,26 @@ _QUIET = {
 }
 
 
-def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOptions, address: str | None) -> None:
+def run_tune(
+    searcher: StrategySearcher,
+    evaluate: Evaluate,
+    options: SearchOptions,
+    address: str | None,
+    scheduler: TrialScheduler | None = None,
+) -> None:
     """Let Ray Tune ask the searcher until it has no more to propose.
+
+    Args:
+        searcher: proposes, and hears of what became of it.
+        evaluate: is sent to the workers.
+        options: of the search.
+        address: of a cluster to join.
+        scheduler: may end trials early.
 
     Raises:
         SearchFailedError: Ray failed.
         BaseException: whatever was raised while a question or an event was dealt with.
     """
-    # Rungs at epochs 2, 6, 18, ...: each lets the better third go on. It never ends a trial by itself.
-    asha = _SearchScheduler(
-        time_attr="epoch", metric="accuracy", mode="max", max_t=10 * MAX_EPOCH, grace_period=2, reduction_factor=3
-    )
     with (
         _interruptible(searcher),
         _ray(address, options.concurrency * options.cpus_per_trial),
@@ -67,7 +75,7 @@ def run_tune(searcher: StrategySearcher, evaluate: Evaluate, options: SearchOpti
         )
         while not searcher.over:
             started = searcher.started
-            _run_round(searcher, trainable, asha if options.early_stopping else None, options.concurrency, scratch)
+            _run_round(searcher, trainable, scheduler, options.concurrency, scratch)
             if searcher.broken is not None:  # its traceback would keep Ray Tune's workers and their CPUs
                 searcher.broken.__traceback__ = searcher.broken.__context__ = None
             gc.collect()
@@ -117,15 +125,6 @@ class _WhenStalled(Stopper):
 
     def stop_all(self) -> bool:
         return self._searcher.stalled
-
-
-class _SearchScheduler(ASHAScheduler):
-    """ASHA that leaves alone what no strategy has asked for: a baseline and replicates are trained in full."""
-
-    def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict) -> str:
-        if trial.config.get("purpose") != "search":
-            return TrialScheduler.CONTINUE
-        return super().on_trial_result(tune_controller, trial, result)
 
 
 def run_alone(work: Callable[[], T], address: str) -> T:

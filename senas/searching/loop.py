@@ -1,12 +1,13 @@
 """The loop of a search: a strategy brought back to where the journal stands, then asked until the limits."""
 
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from senas.architecture import Architecture
-from senas.costs.budget import cost_of
+from senas.costs.budget import Cost, cost_of
 from senas.errors import RunError, SearchFailedError
 from senas.searching.bridge import StrategySearcher
 from senas.searching.course import Course, Limits
@@ -15,13 +16,16 @@ from senas.searching.engine import PATIENCE, ProposalEngine
 from senas.searching.extras import Extras
 from senas.searching.journal import Journal
 from senas.searching.run import Run
+from senas.searching.rungs import EarlyStopping
 from senas.searching.standing import Standing
-from senas.searching.trial import Purpose, Trial
+from senas.searching.trial import Purpose, Task, Trial
 from senas.spaces.space import SearchSpace
 from senas.strategies.nni_space import NNISpace
 from senas.strategies.proposing import ProposingStrategy
 from senas.strategies.table import make_strategy
 from senas.training.evaluator import Evaluate, TrainingEvaluator
+
+from nni.nas.strategy import Strategy  # isort: skip  # after nni_space has chosen NNI's framework
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,40 +105,31 @@ def _drive(
         baseline=options.baseline,
         replicates=options.replicates,
     )
-    ours = strategy if isinstance(strategy, ProposingStrategy) else None
-
-    def observe(arch: Architecture, accuracy: float) -> None:
-        if ours is not None:
-            ours.observe(space.indices_of(arch), accuracy)
+    scheduler = EarlyStopping(journal.trials.values()) if options.early_stopping else None
+    standing = Standing(journal, run.objective, run.record.reference_cost)
 
     def on_change(trial: Trial) -> None:
         standing.take(trial)
         on_progress(_progress(run, journal, standing, extras, course.running))
 
-    standing = Standing(journal, run.objective, run.record.reference_cost)
-    engine = ProposalEngine(feasible=lambda arch: options.budget.keeps(cost(arch)))
-    course = Course(
-        engine=engine,
-        journal=journal,
+    with course_of(
+        strategy,
+        space,
+        journal,
+        feasible=lambda arch: options.budget.keeps(cost(arch)),
         cost_of=cost,
         limits=_limits(run, journal),
         seed=options.seed,
         extras=extras.next,
-        observe=observe,
-        remember=(lambda: None) if ours is None else ours.memory,
         scratch=run.scratch,
         on_change=on_change,
-    )
-    recalled = recall(strategy, journal, space)
-    with closing(engine):
-        engine.start(strategy, NNISpace(space))
-        course.replay(recalled=recalled)
+    ) as course:
         journal.opened()
         on_progress(_progress(run, journal, standing, extras, course.running))
         if not course.complete:
             if address is not None and isinstance(evaluate, TrainingEvaluator):
                 evaluate = evaluate.carrying_data(space.input)
-            run_tune(StrategySearcher(course), evaluate, options, address)
+            run_tune(StrategySearcher(course), evaluate, options, address, scheduler)
     note = _END_NOTES.get(course.end_reason, "")
     on_progress(_progress(run, journal, standing, extras, course.running, note))
     return note
@@ -152,10 +147,49 @@ def _limits(run: Run, journal: Journal) -> Limits:
     )
 
 
-def recall(strategy: object, journal: Journal, space: SearchSpace) -> bool:
-    """Let a strategy recall what it proposed, if it is one that can and the journal has its memory."""
+@contextmanager
+def course_of(
+    strategy: Strategy,
+    space: SearchSpace,
+    journal: Journal,
+    *,
+    feasible: Callable[[Architecture], bool],
+    cost_of: Callable[[Architecture], Cost],
+    limits: Limits,
+    seed: int,
+    patience: int = PATIENCE,
+    extras: Callable[[Sequence[Trial]], Task | None] = lambda _: None,
+    scratch: Path | None = None,
+    on_change: Callable[[Trial], None] = lambda _: None,
+) -> Iterator[Course]:
+    """The course of a search by a strategy, at the place where the journal stands.
+
+    A strategy of ours recalls what the journal has; any other is asked and told everything again.
+    """
+    ours = strategy if isinstance(strategy, ProposingStrategy) else None
+    with closing(ProposalEngine(feasible, patience=patience)) as engine:
+        course = Course(
+            engine=engine,
+            journal=journal,
+            cost_of=cost_of,
+            limits=limits,
+            seed=seed,
+            extras=extras,
+            observe=lambda arch, accuracy: ours.observe(space.indices_of(arch), accuracy) if ours else None,
+            remember=ours.memory if ours else lambda: None,
+            scratch=scratch,
+            on_change=on_change,
+        )
+        recalled = ours is not None and _recall(ours, journal, space)
+        engine.start(strategy, NNISpace(space))
+        course.replay(recalled=recalled)
+        yield course
+
+
+def _recall(strategy: ProposingStrategy, journal: Journal, space: SearchSpace) -> bool:
+    """Let a strategy recall what it proposed, if the journal has its memory."""
     memory = journal.memory
-    if memory is None or not isinstance(strategy, ProposingStrategy):
+    if memory is None:
         return False
     searched = [trial for trial in journal.trials.values() if trial.purpose == "search"]
     rows = [space.indices_of(trial.architecture) for trial in searched]

@@ -55,7 +55,7 @@ def search(
     Args:
         space: what to search.
         evaluate: `(architecture, seed, report) -> top-1 accuracy in [0, 1]`, run in worker processes; `report(epoch,
-            accuracy)` is optional and lets early stopping work, and `report.folder` is a folder of the trial's own
+            accuracy)`, with epochs that rise, is optional and lets early stopping work, and `report.folder` is a folder of the trial's own
             (or `None`) in which to keep what spares a later attempt the epochs that are done.
             `senas.TrainingEvaluator` is the one senas brings.
         out: the folder of the run, made by this call.
@@ -76,7 +76,7 @@ def search(
         concurrency: trials at a time; by default as many as fit the machine.
         cpus_per_trial: CPU cores, and threads, of one trial.
         gpus_per_trial: GPUs of one trial; a fraction shares one.
-        early_stopping: let ASHA stop the worse trials early; a resumption begins with empty rungs.
+        early_stopping: let ASHA stop the worse trials early.
         baseline: afterwards, train what the search is held against: the plain and the all-SE version of the template,
             as far as they keep the budgets, and random search of the same size.
         replicates: at last, so many more trainings, each with a new seed, of the architecture whose place on the front
@@ -182,12 +182,13 @@ def resume(
         if training is None:
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
         evaluate = TrainingEvaluator(data=training.data, recipe=training.recipe, device=training.device)
+    code, training_now = this_code(evaluate), _training(evaluate)
     with run.claimed():
         if not force:
-            run.require_same(this_code(evaluate), _training(evaluate))
+            run.require_same(code, training_now)
         run.extend(
-            this_code(evaluate),
-            _training(evaluate),
+            code,
+            training_now,
             trials=trials,
             time_budget_seconds=time_budget_seconds,
             trial_seconds=trial_seconds,

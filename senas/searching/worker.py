@@ -36,11 +36,14 @@ class TrialReport:
     def __init__(self, folder: Path | None):
         self.folder = folder
         self.ended = False  # by Ray, as early stopping does
+        self._latest = -1
 
     def __call__(self, epoch: int, accuracy: float) -> None:
-        """Report a validation accuracy in [0, 1] after an epoch."""
-        if not isinstance(epoch, numbers.Integral) or not 0 <= epoch <= MAX_EPOCH:
-            raise InvalidResultError(f"report: found epoch {epoch!r}, allowed: whole numbers from 0 to {MAX_EPOCH}")
+        """Report a validation accuracy in [0, 1] after an epoch, each later than the one before."""
+        if not isinstance(epoch, numbers.Integral) or not self._latest < epoch <= MAX_EPOCH:
+            allowed = f"allowed: whole numbers from {self._latest + 1} to {MAX_EPOCH}"
+            raise InvalidResultError(f"report: found epoch {epoch!r}, {allowed}")
+        self._latest = int(epoch)
         told = {"epoch": int(epoch), "accuracy": _checked(accuracy, f"report of epoch {epoch}")}
         try:
             tune.report(told)
@@ -57,8 +60,8 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
     Where this node has other code than the search, `{"refused"}` is all it reports.
 
     Args:
-        config: `architecture` (JSON), `seed`, `folder` to keep things in, `source` of the code that asks for it, and
-            `purpose`, the scheduler's business.
+        config: `architecture` (JSON), `seed`, `folder` to keep things in, `source` of the code that asks for it;
+            `number` and `purpose` are the scheduler's business.
         evaluate: where Ray keeps the function that `senas.search` was given.
 
     Raises:
