@@ -86,6 +86,22 @@ def test_a_run_that_may_only_be_read_is_shown_drawn_and_retrained_elsewhere(read
     assert {path.name: path.read_bytes() for path in read_only.iterdir()} == before
 
 
+@pytest.mark.parametrize("kept", [8, 20, 100, 600])
+def test_a_damaged_run_that_may_only_be_read_is_refused_in_one_line(killed, tmp_path, kept):
+    with closing(sqlite3.connect(killed / "journal.sqlite")):
+        pass  # merges the log
+    path = killed / "journal.sqlite"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:kept] + b"\xff" * (len(whole) - kept))
+    path.with_name("journal.sqlite-wal").write_bytes(b"")
+    path.chmod(0o444)
+    killed.chmod(0o555)
+    shown = senas("front", killed, cwd=tmp_path)
+    killed.chmod(0o755)
+    assert shown.returncode == 2 and shown.stderr.count("\n") == 1, shown.stderr
+    assert "journal.sqlite: not a" in shown.stderr
+
+
 @pytest.mark.parametrize("name", ["journal.sqlite", "front.json", "architectures", "run.lock", "trials"])
 def test_links_lead_nowhere(killed, tmp_path, name):
     victim = tmp_path / "victim"

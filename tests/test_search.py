@@ -2,12 +2,15 @@
 
 import json
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from senas.errors import SearchFailedError, SenasError, TrainingDivergedError
 from senas.searching.run import Run
 from senas.searching.search import measure_front
 from senas.searching.trial import Reason
+from senas.searching.worker import _give_memory_back
 from senas.strategies.table import STRATEGIES
 
 
@@ -295,6 +299,19 @@ def test_a_resumption_that_asks_for_nonsense_leaves_the_run_as_it_was(search, ch
         senas.resume(run.folder, evaluate=by_digest, **changes)
     assert Run(run.folder).record == run.record
     assert len(senas.resume(run.folder, evaluate=by_digest, trials=3).trials()) == 3
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is another one")
+def test_a_worker_gives_back_the_memory_that_a_trial_no_longer_needs():
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    blocks = [bytes(20_000) for _ in range(10_000)]
+    kept = blocks[::100]  # so that the allocator cannot do it by itself
+    del blocks
+    held = resident()
+    _give_memory_back()
+    assert resident() < held - 100 * 2**20 and len(kept) == 100
 
 
 def test_leaving_an_evaluation_is_a_failure_of_the_trial(search, tmp_path):

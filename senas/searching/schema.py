@@ -63,8 +63,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         _check(database, path)
     if _version(database) == VERSION:
         return database
-    with closing(database), _closed_unless_returned(path, sqlite3.connect(":memory:", isolation_level=None)) as newer:
-        database.backup(newer)
+    with closing(database), _in_memory(path, database) as newer:
         _migrate(newer, path)
     return newer
 
@@ -105,6 +104,14 @@ def _closed_unless_returned(path: Path, database: sqlite3.Connection) -> Iterato
         raise
 
 
+@contextmanager
+def _in_memory(path: Path, database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """A copy of a database that nobody else sees, closed in the same way."""
+    with _closed_unless_returned(path, sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        database.backup(copy)
+        yield copy
+
+
 def _readable(path: Path) -> sqlite3.Connection:
     """A connection that reads, and need not write anything to do so."""
     database = _connected(path, "ro")
@@ -124,10 +131,8 @@ def _copied(path: Path) -> sqlite3.Connection:
         for name in (path.name, f"{path.name}-wal"):
             if path.with_name(name).is_file():
                 shutil.copyfile(path.with_name(name), Path(folder) / name)
-        memory = sqlite3.connect(":memory:", isolation_level=None)
-        with closing(_connected(Path(folder) / path.name, "rw")) as copy:
-            copy.backup(memory)
-        return memory
+        with closing(_connected(Path(folder) / path.name, "rw")) as copy, _in_memory(path, copy) as found:
+            return found
 
 
 def _check(database: sqlite3.Connection, path: Path) -> None:

@@ -1,5 +1,6 @@
 """What runs in a Ray worker: one trial, every outcome reported as data."""
 
+import ctypes
 import math
 import numbers
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 
 from senas.architecture import Architecture
@@ -82,6 +84,16 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
         tune.report({"failure": traceback.format_exc(), "reason": _reason(error)})
     else:
         tune.report({"final": accuracy})
+    finally:
+        _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Return what a trial needed. Allocators keep it, in every thread anew, and each trial of Ray Tune has its own."""
+    torch.cuda.empty_cache()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    if trim is not None:
+        trim(0)
 
 
 def _said(error: BaseException) -> str:
