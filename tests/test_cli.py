@@ -12,6 +12,7 @@ import senas
 from senas.cli import main
 from senas.errors import SenasError
 from senas.retraining import retrain
+from senas.searching.claim import claimed
 from senas.searching.run import Run
 from senas.training.loop import Recipe
 from senas.training.sources import load_data
@@ -165,7 +166,7 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
     assert status == 0 and len(run.trials()) == 4
     status, _, err = cli("resume", run.folder, "--trials", 3)
     assert status == 2 and "trials: found 3, allowed: at least the 4 that have ended" in err
-    with run.claimed():
+    with claimed(run.folder):
         status, _, err = cli("resume", run.folder, "--trials", 5)
     assert status == 2 and "another process is searching here" in err
     (folder / "weights.safetensors").unlink()  # of what was best before the fourth trial

@@ -14,6 +14,7 @@ from test_journal import start
 
 from senas.errors import SenasError
 from senas.nn.weights import load_network
+from senas.searching.claim import claimed
 from senas.searching.journal import Journal
 from senas.searching.record import Training
 from senas.searching.run import Run
@@ -114,7 +115,7 @@ def test_links_lead_nowhere(killed, tmp_path, name):
     with pytest.raises(SenasError, match=r"found a link to|cannot be searched in"):
         run = Run(killed)
         run.scratch  # noqa: B018  # raises
-        with run.claimed():
+        with claimed(run.folder):
             run.save_front()
     assert victim.is_dir() or victim.read_text() == "precious"
     assert not victim.is_dir() or not list(victim.iterdir())
@@ -122,9 +123,9 @@ def test_links_lead_nowhere(killed, tmp_path, name):
 
 def test_a_second_driver_is_refused(killed):
     with (
-        Run(killed).claimed(),
+        claimed(killed),
         pytest.raises(SenasError, match="another process is searching here"),
-        Run(killed).claimed(),
+        claimed(killed),
     ):
         raise AssertionError("claimed twice")
 

@@ -28,10 +28,10 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 # Where a heavy library may be imported, by the first parts of the module's name.
 ALLOWED = {
-    "ray": ["searching.bridge", "searching.driver", "searching.worker"],
-    "nni": ["strategies", "searching.engine"],
+    "ray": ["searching.bridge", "searching.driver", "searching.rungs", "searching.worker"],
+    "nni": ["strategies", "searching.engine", "searching.loop"],
     "fvcore": ["costs.complexity"],
-    "torch": ["nn", "graph", "latency", "costs", "training", "retraining", "launch"],
+    "torch": ["nn", "graph", "latency", "costs", "training", "searching.worker", "retraining", "launch"],
     "typer": ["cli"],
     "rich": ["report", "cli"],
 }

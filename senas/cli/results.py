@@ -14,6 +14,7 @@ from senas.errors import OptionError
 
 def front(run: RunArgument, as_json: JsonOption = False) -> None:
     """Show the Pareto front of a run."""
+    from senas.searching.claim import is_claimed
     from senas.searching.run import Run, front_row
 
     opened = Run(run)
@@ -24,7 +25,7 @@ def front(run: RunArgument, as_json: JsonOption = False) -> None:
         typer.echo(json.dumps(rows, indent=1))
     elif not trials:
         typer.echo(f"no trial of {run} has finished yet")
-        if not opened.busy:
+        if not is_claimed(opened.folder):
             next_command("senas", "resume", str(run))
     else:
         print_front(opened, opened.findings())

@@ -1,10 +1,7 @@
 """A run: one search in a folder, with everything needed to resume, inspect and retrain."""
 
-import fcntl
-import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +12,7 @@ from senas.errors import RunError
 from senas.files import os_reason
 from senas.latency.profile import LatencyProfile
 from senas.parsing import from_plain, to_plain, write_json
+from senas.searching.claim import LOCK_FILE
 from senas.searching.findings import Believed, Findings, findings_of
 from senas.searching.identity import differences
 from senas.searching.journal import Journal
@@ -27,7 +25,7 @@ from senas.spaces.space import SearchSpace
 from senas.strategies.problem import Problem
 from senas.version import __version__
 
-JOURNAL_FILE, FRONT_FILE, PROFILE_FILE, LOCK_FILE = "journal.sqlite", "front.json", "profile.json", "run.lock"
+JOURNAL_FILE, FRONT_FILE, PROFILE_FILE = "journal.sqlite", "front.json", "profile.json"
 ARCHITECTURES_FOLDER, SCRATCH_FOLDER = "architectures", "trials"
 
 
@@ -230,41 +228,6 @@ class Run:
                 f"{self.folder}: was searched with {'; '.join(changes)}; "
                 "with --force the search goes on, but not as it would have"
             )
-
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep every other process from searching in this folder.
-
-        Raises:
-            RunError: another process does.
-        """
-        try:
-            file = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except OSError as error:
-            raise RunError(f"{self.folder}: cannot be searched in ({os_reason(error)})") from None
-        try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(f"{self.folder}: another process is searching here") from None
-            yield
-        finally:
-            os.close(file)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a process is searching here now."""
-        try:
-            file = os.open(self.folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(file)
-        return False
 
     def discard(self) -> None:
         """Remove the files of a run in which no trial has started, so that its folder can be used again."""

@@ -13,6 +13,7 @@ from senas.latency.calibration import CONFIDENCE
 from senas.latency.profile import LatencyProfile
 from senas.latency.sitting import SITTING_SECONDS, Sitting, drift_of, sit_with
 from senas.parsing import from_plain, to_plain
+from senas.searching.claim import claimed
 from senas.searching.driver import run_alone
 from senas.searching.identity import this_code
 from senas.searching.loop import SearchProgress, drive
@@ -55,8 +56,8 @@ def search(
     Args:
         space: what to search.
         evaluate: `(architecture, seed, report) -> top-1 accuracy in [0, 1]`, run in worker processes; `report(epoch,
-            accuracy)`, with epochs that rise, is optional and lets early stopping work, and `report.folder` is a folder of the trial's own
-            (or `None`) in which to keep what spares a later attempt the epochs that are done.
+            accuracy)`, with epochs that rise, is optional and lets early stopping work, and `report.folder` is a folder
+            of the trial's own (or `None`) in which to keep what spares a later attempt the epochs that are done.
             `senas.TrainingEvaluator` is the one senas brings.
         out: the folder of the run, made by this call.
         profile: predicts latency; needed for a latency budget or objective. It is taken as it is: `senas.recheck` ties
@@ -127,7 +128,7 @@ def search(
         code=this_code(evaluate),
     )
     try:
-        with run.claimed():
+        with claimed(run.folder):
             drive(run, evaluate, address, on_progress)
     except BaseException:
         run.discard()  # unless a trial has started
@@ -183,7 +184,7 @@ def resume(
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
         evaluate = TrainingEvaluator(data=training.data, recipe=training.recipe, device=training.device)
     code, training_now = this_code(evaluate), _training(evaluate)
-    with run.claimed():
+    with claimed(run.folder):
         if not force:
             run.require_same(code, training_now)
         run.extend(
