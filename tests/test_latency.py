@@ -478,6 +478,14 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(tiny, tmp_path):
     assert profile.protocol.sittings == 8
     assert profile.protocol.rounds >= kept.rounds + 2 * (8 - len(kept.sittings))
     assert all(entry.measured.count >= 8 for entry in profile.entries.values() if entry.measured)
+    draft = json.loads(path.read_text())
+    for sitting in draft["sittings"]:
+        for found in (*sitting["anchors"].values(), *sitting["networks"].values()):
+            found["estimate_ms"] = 1 / found["estimate_ms"]
+    path.write_text(json.dumps(draft))
+    with pytest.raises(SenasError, match=r"calibration\.\w+: found -.*; the machine is too busy"):
+        profile_space(tiny, seconds=0.4, draft=path)
+    assert not path.exists()  # or the next measurement would end there, too
 
 
 def test_a_space_with_too_few_architectures_is_refused(tiny):

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -25,13 +26,23 @@ def test_every_command_of_the_readme_runs(tmp_path):
                 command = recipe(line.split("#")[0].strip())
                 if command:
                     commands.append(command)
-                    done = subprocess.run(
-                        command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-                    )
+                    done = followed(command, tmp_path, environment)
                     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     assert len(commands) >= 10
     assert shutil.which("senas", path=environment["PATH"])
     assert (tmp_path / "runs" / "se-resnet-digits-1" / "pareto.html").exists()
+
+
+def followed(command: str, folder: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a command; again a little later, as a stranger would, where a machine too busy to measure is all it says."""
+    for seconds in (0, 15, 45):
+        time.sleep(seconds)
+        done = subprocess.run(
+            command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0 or not re.search(r"too busy|less busy", done.stderr):
+            break
+    return done
 
 
 def recipe(command: str) -> str:

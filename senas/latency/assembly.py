@@ -8,6 +8,7 @@ from statistics import mean
 import numpy as np
 
 from senas.architecture import Architecture
+from senas.errors import ProfileError
 from senas.latency.bench import Conditions
 from senas.latency.calibration import NO_LOAD, Calibration, Load
 from senas.latency.draft import Draft
@@ -81,6 +82,10 @@ def assemble(
         return done.sittings[here].networks[arch.digest].estimate_ms / expected
 
     ratios = [ratio(number, arch) for number, arch in enumerate(plan.networks) if number >= len(plan.fitted)]
+    if min(ratios) <= 0:
+        raise ProfileError(
+            f"calibration.ratios: found {min(ratios):.3g}, expected more than 0; the machine is too busy"
+        )
     predicted = [calibration.predict(load(arch)) for arch in plan.held_out]
     found = list(map(then, plan.held_out))
     every = [m for sitting in done.sittings for m in (*sitting.anchors.values(), *sitting.networks.values())]

@@ -157,4 +157,9 @@ def _measure_space(
         )
         if path is not None:
             done.save(path)
-    return assemble(space, plan, done, table.results(), conditions=bench.conditions(), clock=bench.clock)
+    try:
+        return assemble(space, plan, done, table.results(), conditions=bench.conditions(), clock=bench.clock)
+    except ProfileError:
+        if path is not None:
+            path.unlink(missing_ok=True)  # nothing better would ever come of these measurements
+        raise
