@@ -1,6 +1,9 @@
 """What a course decides: limits, failures, interruptions, what runs again; and what a display is told of it."""
 
-from contextlib import closing
+import time
+from contextlib import ExitStack, closing
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,11 +14,11 @@ from senas.costs.budget import cost_of
 from senas.errors import SearchFailedError
 from senas.searching.bridge import StrategySearcher
 from senas.searching.course import HOPELESS, Course, Limits
-from senas.searching.engine import ProposalEngine
 from senas.searching.journal import Journal
+from senas.searching.loop import course_of
+from senas.searching.rungs import EarlyStopping
 from senas.searching.standing import Standing
 from senas.searching.trial import Failure, Task
-from senas.strategies.nni_space import NNISpace
 from senas.strategies.table import make_strategy
 
 LOST = Failure(reason="lost", text="killed")
@@ -24,34 +27,58 @@ LOST = Failure(reason="lost", text="killed")
 @pytest.fixture
 def course(tiny, tmp_path):
     """Makes courses of one run, each as a process that goes on with it would."""
-    opened = []
+    with ExitStack() as opened:
 
-    def make(**limits) -> Course:
-        for thing in opened:
-            thing.close()
-        opened.clear()
-        path, engine = tmp_path / "journal.sqlite", ProposalEngine(lambda _: True)
-        journal = Journal(path, write=True) if path.exists() else Journal.create(path, run_record(tiny))
-        engine.start(make_strategy("random", problem(tiny), seed=0, trials=50, concurrency=1), NNISpace(tiny))
-        opened.extend([engine, journal])
-        made = Course(
-            engine=engine,
-            journal=journal,
-            cost_of=lambda arch: cost_of(arch, None),
-            limits=Limits(**{"trials": 4, "concurrency": 2, **limits}),
-            seed=0,
-            scratch=tmp_path / "trials",
-        )
-        made.replay()
-        return made
+        def make(**limits) -> Course:
+            opened.close()
+            path = tmp_path / "journal.sqlite"
+            journal = Journal(path, write=True) if path.exists() else Journal.create(path, run_record(tiny))
+            opened.enter_context(closing(journal))
+            return opened.enter_context(
+                course_of(
+                    make_strategy("random", problem(tiny), seed=0, trials=50, concurrency=1),
+                    tiny,
+                    journal,
+                    feasible=lambda _: True,
+                    cost_of=lambda arch: cost_of(arch, None),
+                    limits=Limits(**{"trials": 4, "concurrency": 2, **limits}),
+                    seed=0,
+                    scratch=tmp_path / "trials",
+                )
+            )
 
-    yield make
-    for thing in opened:
-        thing.close()
+        yield make
 
 
 def numbers(*trials):
     return [None if trial is None else trial.number for trial in trials]
+
+
+def test_what_passed_a_rung_is_not_held_to_it_again(course):
+    made = course(concurrency=3)
+    for number, accuracy in ((1, 0.5), (2, 0.9)):
+        assert numbers(made.next()) == [number]
+        made.report(number, 2, accuracy)
+    made.finish(1, 0.5, 1.0)
+    for trials in ([], [*made._journal.trials.values()]):  # of this session, of the one before a kill
+        asha, nobody = EarlyStopping(trials), cast(Any, None)
+        attempts: list[Any] = [SimpleNamespace(config={"number": number, "purpose": "search"}) for number in (1, 2, 3)]
+        for attempt in attempts:
+            asha.on_trial_add(nobody, attempt)
+        for attempt, accuracy in zip(attempts[:2], (0.5, 0.9), strict=True):
+            if not trials:
+                assert asha.on_trial_result(nobody, attempt, {"epoch": 2, "accuracy": accuracy}) == "CONTINUE"
+        assert asha.on_trial_result(nobody, attempts[1], {"epoch": 3, "accuracy": 0.1}) == "CONTINUE"
+        assert asha.on_trial_result(nobody, attempts[2], {"epoch": 2, "accuracy": 0.4}) == "STOP"
+
+
+def test_time_may_run_out_before_the_last_trial_runs_again(course):
+    made = course(trials=1)
+    assert numbers(made.next()) == [1]
+    made = course(trials=1, seconds=1e6)
+    assert made.end_reason == "trials" and not made.complete
+    made._deadline = time.monotonic()
+    assert made.next() is None and made.over and made.end_reason == "time"
 
 
 def test_a_trial_has_so_many_attempts_and_then_has_failed(course):

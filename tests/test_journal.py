@@ -54,13 +54,14 @@ def test_tells_every_trial(journal, archs, tiny):
     journal.retried(2, lost, 1.0)
     journal.started(2, Task(purpose="search", architecture=archs[1], seed=2), cost)
     journal.failed(2, replace(lost, reason="memory"), 1.5)
-    journal.stopped(3, 0.4, 1.5)
+    journal.stopped(3, (2, 0.4), 1.5)
     expected = [
         Trial(number=1, architecture=archs[0], seed=1, cost=cost, status="finished", accuracy=0.7,
               epochs=((1, 0.5), (2, 0.6)), seconds=2.0, measured_ms=1.25, drift=1.5),
         Trial(number=2, architecture=archs[1], seed=2, cost=cost, status="failed", seconds=1.5, attempts=2,
               failures=(lost, replace(lost, reason="memory"))),
-        Trial(number=3, architecture=archs[2], seed=3, cost=cost, status="stopped", accuracy=0.4, seconds=1.5),
+        Trial(number=3, architecture=archs[2], seed=3, cost=cost, status="stopped", accuracy=0.4,
+              epochs=((2, 0.4),), seconds=1.5),
         Trial(number=4, architecture=archs[3], seed=4, cost=cost),
     ]  # fmt: skip
     assert [*journal.trials.values()] == expected

@@ -236,6 +236,13 @@ def test_calibration_finds_the_coefficients_that_made_the_data():
     assert found.ms_per_operation == pytest.approx(-0.001)
     cheaper = Calibration(offset_ms=0.2, scale=1.1, ms_per_megabyte=-0.03, ms_per_operation=0.0, ratios=())
     assert Calibration.fit(loads, [cheaper.predict(load) for load in loads]).ms_per_megabyte == 0.0
+    weighty = [replace(load, operations=round(100 * load.entries_ms)) for load in loads]  # two terms say the same
+    jumpy = [
+        (0.02 * load.operations + 0.05 * load.weight_bytes / 1e6) * rng.normal(1.0, 0.01) - 0.1 * load.entries_ms
+        for load in weighty
+    ]
+    found = Calibration.fit(weighty, jumpy)
+    assert found.ms_per_megabyte == pytest.approx(0.05, rel=0.2) and found.scale > 0
     issued = [replace(load, weight_bytes=0, operations=round(100 * load.entries_ms)) for load in loads]
     noisy = [1 + 0.02 * load.operations - 0.1 * load.entries_ms for load in issued]
     assert Calibration.fit(issued, noisy).ms_per_operation == 0.0

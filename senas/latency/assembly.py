@@ -82,7 +82,7 @@ def assemble(
         return done.sittings[here].networks[arch.digest].estimate_ms / expected
 
     ratios = [ratio(number, arch) for number, arch in enumerate(plan.networks) if number >= len(plan.fitted)]
-    if min(ratios) <= 0:
+    if min(ratios) <= 0:  # a profile would refuse it as well, but not say what it comes from
         raise ProfileError(
             f"calibration.ratios: found {min(ratios):.3g}, expected more than 0; the machine is too busy"
         )

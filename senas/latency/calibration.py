@@ -22,7 +22,7 @@ from senas.errors import ProfileError
 CONFIDENCE = 0.95
 
 _DISTINCT = 1e-2  # smallest singular value of two columns of length 1 that tell two numbers apart
-_TERMS = ([0, 1, 2, 3], [0, 1, 2], [0, 1, 3], [0, 1])  # of offset, entries, operations, weights: the first that fit
+_TERMS = ([0, 1, 2, 3], [0, 1, 2], [0, 1, 3], [0, 1])  # of offset, entries, operations, weights: what may be left
 _HUBER, _HUBER_STEPS = 1.5, 10
 _NORMAL_MAD = 1.4826  # standard deviation of a normal distribution / its median absolute deviation
 
@@ -120,9 +120,9 @@ class Calibration:
     def fit(cls, loads: Sequence[Load], measured_ms: Sequence[float]) -> "Calibration":
         """Least squares of the relative error; without `ratios` as yet.
 
-        Terms that would make weights, or networks whose parts take longer, cost less than nothing are left out: where
-        nearly all of a latency is the issuing of operations, the sum of entries and their number tell the same twice,
-        and a little noise makes one of the coefficients negative.
+        Where weights, or parts that take longer, would cost less than nothing, terms are left out, those without which
+        the error grows least: where nearly all of a latency is the issuing of operations, the sum of entries and the
+        number of operations say the same twice, and a little noise makes one of the coefficients negative.
 
         Args:
             loads: of whole networks, 4 or more.
@@ -133,20 +133,21 @@ class Calibration:
         """
         measured = np.asarray(measured_ms, dtype=float)
         columns = np.array([(1.0, load.entries_ms, load.operations, load.weight_bytes / 1e6) for load in loads])
-        scale = 0.0
-        for kept in _TERMS:
-            found = np.zeros(columns.shape[1])
-            found[kept] = _least_squares(columns[:, kept], measured)
-            offset, scale, per_operation, per_megabyte = found.tolist()
-            if scale > 0 and per_megabyte >= 0:
-                return cls(
-                    offset_ms=offset,
-                    scale=scale,
-                    ms_per_megabyte=per_megabyte,
-                    ms_per_operation=per_operation,
-                    ratios=(),
-                )
-        raise ProfileError(f"calibration.scale: found {scale:.3g}, expected more than 0; the machine is too busy")
+        relative = columns / measured[:, None]
+        fits = [_least_squares(relative, kept) for kept in _TERMS]
+        sensible = [found for found in fits if found[1] > 0 and found[3] >= 0]
+        if not sensible:
+            found = f"found {fits[-1][1]:.3g}, expected more than 0"
+            raise ProfileError(f"calibration.scale: {found}; the machine is too busy")
+        best = min(sensible, key=lambda found: np.square(relative @ found - 1.0).sum())
+        offset, scale, per_operation, per_megabyte = best.tolist()
+        return cls(
+            offset_ms=offset,
+            scale=scale,
+            ms_per_megabyte=per_megabyte,
+            ms_per_operation=per_operation,
+            ratios=(),
+        )
 
     def predict(self, load: Load) -> float:
         """The expected latency in milliseconds of a network with this load."""
@@ -191,7 +192,8 @@ def conformal_bound(ratios: NDArray[np.floating], confidence: float) -> float:
     return float(ratios[max(1, rank) - 1])
 
 
-def _least_squares(columns: NDArray[np.float64], measured: NDArray[np.float64]) -> NDArray[np.floating]:
-    """Coefficients (k,) of columns (n, k) that minimise the relative error of the sum."""
-    found, *_ = np.linalg.lstsq(columns / measured[:, None], np.ones(len(measured)), rcond=None)
+def _least_squares(relative: NDArray[np.float64], kept: list[int]) -> NDArray[np.float64]:
+    """Coefficients (k,) of columns (n, k), relative to what was measured, whose sum is closest to 1; 0 if not kept."""
+    found = np.zeros(relative.shape[1])
+    found[kept] = np.linalg.lstsq(relative[:, kept], np.ones(len(relative)), rcond=None)[0]
     return found

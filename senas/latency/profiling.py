@@ -57,7 +57,7 @@ def profile_space(
         share: of the parts with SE to measure; the others are filled in from them.
         seed: of the networks, the images and the order.
         draft: a file that keeps what was measured, so that an interrupted call can be repeated and goes on; to be
-            removed once the profile is saved.
+            removed once the profile is saved. Where no calibration fits what was measured, this call removes it.
         progress: told the share done, in [0, 1].
 
     Raises:

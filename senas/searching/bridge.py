@@ -28,13 +28,11 @@ class _Live:
     Attributes:
         trial: that is attempted.
         began: when its worker took it up, `None` while it waits for one.
-        accuracy: that was reported last.
         over: whose time is over, where its worker is killed for that.
     """
 
     trial: Trial
     began: float | None = None
-    accuracy: float | None = None
     over: Literal["", "trial", "search"] = ""
 
     @property
@@ -98,9 +96,7 @@ class StrategySearcher(Searcher):
         """An intermediate accuracy."""
         if "epoch" in result and trial_id in self._live:
             with self._guarded():
-                live = self._live[trial_id]
-                live.accuracy = result["accuracy"]
-                self._course.report(live.trial.number, result["epoch"], result["accuracy"])
+                self._course.report(self._live[trial_id].trial.number, result["epoch"], result["accuracy"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The end of a trial, unless its worker was lost: `on_worker_error` knows more then."""
@@ -112,16 +108,15 @@ class StrategySearcher(Searcher):
                 raise SearchFailedError(
                     f"{outcome['refused']}; install the same senas on every node, then senas resume"
                 )
-            if not outcome.keys() & {"final", "failure"}:
-                self.on_trial_result(trial_id, outcome)  # the report that early stopping acted on comes only here
             live = self._live.pop(trial_id)
             number, seconds = live.trial.number, live.seconds
             if "final" in outcome:
                 self._course.finish(number, outcome["final"], seconds)
             elif "failure" in outcome:
                 self._course.fail(number, Failure(reason=outcome["reason"], text=outcome["failure"]), seconds)
-            else:
-                self._course.stop(number, live.accuracy, seconds)
+            else:  # the report that early stopping acted on comes only here
+                report = (outcome["epoch"], outcome["accuracy"]) if "epoch" in outcome else None
+                self._course.stop(number, report, seconds)
 
     def on_worker_error(self, trial_id: str, reason: Reason, text: str) -> None:
         """The end of an attempt whose worker was lost, could not start, or was killed because its time was over."""

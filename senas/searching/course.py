@@ -138,7 +138,8 @@ class Course:
         """The next trial, its start journaled; `None` for not now or, where it is `over`, for never."""
         if len(self._running) >= self._limits.concurrency or (self._hopeless and self._running):
             return None
-        self.end_reason = self.end_reason or self._limit_reached()
+        if self.end_reason in ("", "trials"):  # of which the last may yet run out of time
+            self.end_reason = self._limit_reached()
         again = next((trial for trial in self._again if self._may_run(trial, self.end_reason)), None)
         if again is not None:
             self._again.remove(again)
@@ -160,9 +161,9 @@ class Course:
         self._journal.finished(number, accuracy, seconds)
         self._end(number)
 
-    def stop(self, number: int, accuracy: float | None, seconds: float) -> None:
-        """Early stopping has ended a trial."""
-        self._journal.stopped(number, accuracy, seconds)
+    def stop(self, number: int, report: tuple[int, float] | None, seconds: float) -> None:
+        """Early stopping has ended a trial after a last report of (epoch, accuracy), if any."""
+        self._journal.stopped(number, report, seconds)
         self._end(number)
 
     def fail(self, number: int, failure: Failure, seconds: float) -> None:

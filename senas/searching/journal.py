@@ -144,9 +144,13 @@ class Journal:
         """A trial ended with an accuracy."""
         self._append(("finished", number, Ended(accuracy=accuracy, seconds=seconds)))
 
-    def stopped(self, number: int, accuracy: float | None, seconds: float) -> None:
-        """Early stopping ended a trial."""
-        self._append(("stopped", number, Ended(accuracy=accuracy, seconds=seconds)))
+    def stopped(self, number: int, report: tuple[int, float] | None, seconds: float) -> None:
+        """Early stopping ended a trial after a last report of (epoch, accuracy), if any: both or neither are kept."""
+        epoch, accuracy = (None, None) if report is None else report
+        reported: list[_Event] = []
+        if epoch is not None and accuracy is not None:
+            reported = [("reported", number, Reported(epoch=epoch, accuracy=accuracy))]
+        self._append(*reported, ("stopped", number, Ended(accuracy=accuracy, seconds=seconds)))
 
     def retried(self, number: int, failure: Failure, seconds: float) -> None:
         """An attempt at a trial failed, and another one is to come."""

@@ -105,7 +105,6 @@ def _drive(
         baseline=options.baseline,
         replicates=options.replicates,
     )
-    scheduler = EarlyStopping(journal.trials.values()) if options.early_stopping else None
     standing = Standing(journal, run.objective, run.record.reference_cost)
 
     def on_change(trial: Trial) -> None:
@@ -129,6 +128,7 @@ def _drive(
         if not course.complete:
             if address is not None and isinstance(evaluate, TrainingEvaluator):
                 evaluate = evaluate.carrying_data(space.input)
+            scheduler = EarlyStopping(journal.trials.values()) if options.early_stopping else None
             run_tune(StrategySearcher(course), evaluate, options, address, scheduler)
     note = _END_NOTES.get(course.end_reason, "")
     on_progress(_progress(run, journal, standing, extras, course.running, note))

@@ -16,11 +16,11 @@ _GRACE, _REDUCTION = 2, 3
 class EarlyStopping(ASHAScheduler):
     """Asynchronous successive halving: rungs at epochs 2, 6, 18, ..., each lets the better third go on.
 
-    It never ends a trial by itself, and leaves alone what no strategy has asked for: a baseline and replicates are
-    trained in full.
+    There is no last epoch, and what no strategy has asked for is left alone: a baseline and replicates are trained in
+    full.
 
     Args:
-        trials: of earlier sessions, in order of starting.
+        trials: of earlier sessions, with the reports of their latest attempts.
 
     Source: Li et al., A System for Massively Parallel Hyperparameter Tuning (MLSys 2020), section 3.2; Ray Tune's
         implementation, which keeps on a rung the first accuracy that a trial reports at its epoch or later.
@@ -40,8 +40,7 @@ class EarlyStopping(ASHAScheduler):
             if trial.purpose == "search":
                 known = _known_as(trial.number)
                 super().on_trial_add(nobody, known)
-                passed = trial.epochs[:-1] if trial.status == "running" else trial.epochs  # the last comes again
-                for epoch, accuracy in passed:
+                for epoch, accuracy in trial.epochs:
                     super().on_trial_result(nobody, known, {"epoch": epoch, "accuracy": accuracy})
                 super().on_trial_remove(nobody, known)
 

@@ -106,7 +106,7 @@ def _closed_unless_returned(path: Path, database: sqlite3.Connection) -> Iterato
 
 @contextmanager
 def _in_memory(path: Path, database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """A copy of a database that nobody else sees, closed in the same way."""
+    """A copy of a database that nobody else sees, closed if something is wrong."""
     with _closed_unless_returned(path, sqlite3.connect(":memory:", isolation_level=None)) as copy:
         database.backup(copy)
         yield copy

@@ -5,6 +5,7 @@ import math
 import numbers
 import socket
 import traceback
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,10 @@ class TrialReport:
     def __call__(self, epoch: int, accuracy: float) -> None:
         """Report a validation accuracy in [0, 1] after an epoch, each later than the one before."""
         if not isinstance(epoch, numbers.Integral) or not self._latest < epoch <= MAX_EPOCH:
-            allowed = f"allowed: whole numbers from {self._latest + 1} to {MAX_EPOCH}"
+            allowed = f"allowed: whole numbers above {self._latest}, up to {MAX_EPOCH}"
             raise InvalidResultError(f"report: found epoch {epoch!r}, {allowed}")
-        self._latest = int(epoch)
         told = {"epoch": int(epoch), "accuracy": _checked(accuracy, f"report of epoch {epoch}")}
+        self._latest = int(epoch)
         try:
             tune.report(told)
         except BaseException:
@@ -79,9 +80,11 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
         arch = Architecture.from_json(config["architecture"])
         accuracy = _checked(function(arch, config["seed"], report), "evaluate")
     except BaseException as error:  # whatever an evaluation raises, `sys.exit` included, is a failure of the trial
+        traceback_text = traceback.format_exc()
+        traceback.clear_frames(error.__traceback__)  # they would keep what the trial needed
         if report.ended or _reason(error) == "memory" or "CUDA error" in _said(error):
             raise
-        tune.report({"failure": traceback.format_exc(), "reason": _reason(error)})
+        tune.report({"failure": traceback_text, "reason": _reason(error)})
     else:
         tune.report({"final": accuracy})
     finally:
@@ -90,7 +93,8 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
 
 def _give_memory_back() -> None:
     """Return what a trial needed. Allocators keep it, in every thread anew, and each trial of Ray Tune has its own."""
-    torch.cuda.empty_cache()
+    with suppress(RuntimeError):  # a broken GPU says so to the trial that needs it
+        torch.cuda.empty_cache()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if trim is not None:
         trim(0)
