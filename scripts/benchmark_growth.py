@@ -57,7 +57,7 @@ class Watch:
         )
 
     def milliseconds(self, first: int) -> float:
-        """Per trial, of a tenth of them; workers start in the first one and again every few hundred trials."""
+        """Per trial, of a tenth of them; workers start in the first one and again every thousand trials."""
         assert self._began is not None
         begin = self.ends[first - 1][0] if first else self._began
         return 1e3 * (self.ends[first + self._step - 1][0] - begin) / self._step

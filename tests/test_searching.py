@@ -15,11 +15,12 @@ from senas.costs.budget import Budget, Cost, cost_of
 from senas.errors import SearchFailedError, SenasError
 from senas.references import reference
 from senas.searching.bridge import StrategySearcher
-from senas.searching.course import Course, Limits
+from senas.searching.course import Limits
 from senas.searching.engine import ProposalEngine
 from senas.searching.fidelity import promised_accuracy
 from senas.searching.journal import Journal
 from senas.searching.known import problem_of
+from senas.searching.loop import course_of
 from senas.searching.pareto import hypervolume, knee, pareto_front
 from senas.searching.trial import Status, Trial, trial_seed
 from senas.spaces.file import load_space
@@ -158,9 +159,19 @@ def session(space, strategy, concurrency, path, *, until, train=train) -> list[T
 
 
 def test_an_interrupt_that_ray_lost_is_raised_again(tiny, tmp_path):
-    with closing(Journal.create(tmp_path / "j.sqlite", run_record(tiny))) as journal:
-        engine, limits = ProposalEngine(lambda _: True), Limits(trials=5, concurrency=1)
-        course = Course(engine=engine, journal=journal, cost_of=lambda arch: cost_of(arch, None), limits=limits, seed=0)
+    made = make_strategy("random", problem(tiny), seed=0, trials=5, concurrency=1)
+    with (
+        closing(Journal.create(tmp_path / "j.sqlite", run_record(tiny))) as journal,
+        course_of(
+            made,
+            tiny,
+            journal,
+            feasible=lambda _: True,
+            cost_of=lambda arch: cost_of(arch, None),
+            limits=Limits(trials=5, concurrency=1),
+            seed=0,
+        ) as course,
+    ):
         searcher = StrategySearcher(course)
         searcher.broken = KeyboardInterrupt()
         with pytest.raises(KeyboardInterrupt):

@@ -73,11 +73,11 @@ class Course:
         cost_of: Callable[[Architecture], Cost],
         limits: Limits,
         seed: int,
-        extras: Callable[[Sequence[Trial]], Task | None] = lambda _: None,
-        observe: Callable[[Architecture, float], None] = lambda *_: None,
-        remember: Callable[[], Mapping[str, Any] | None] = lambda: None,
-        scratch: Path | None = None,
-        on_change: Callable[[Trial], None] = lambda _: None,
+        extras: Callable[[Sequence[Trial]], Task | None],
+        observe: Callable[[Architecture, float], None],
+        remember: Callable[[], Mapping[str, Any] | None],
+        scratch: Path | None,
+        on_change: Callable[[Trial], None],
     ):
         self._engine = engine
         self._journal = journal
@@ -123,9 +123,7 @@ class Course:
             if trial.purpose == "search" and recalled:
                 self._ask_again(trial)
         self._again.extend(running.values())
-        for folder in self._scratch.iterdir() if self._scratch is not None and self._scratch.is_dir() else ():
-            if folder.name not in map(str, running):  # killed between the end of a trial and this
-                shutil.rmtree(folder, ignore_errors=True)
+        self._tidy_scratch()
         self.end_reason = self._limit_reached()
 
     @property
@@ -198,6 +196,14 @@ class Course:
     def trial_seconds(self) -> float | None:
         """The limit of one attempt."""
         return self._limits.trial_seconds
+
+    def _tidy_scratch(self) -> None:
+        """Remove what trials that have ended left, where a process was killed before it could."""
+        kept = {self.folder(trial) for trial in self._again}
+        if self._scratch is not None and self._scratch.is_dir():
+            for folder in self._scratch.iterdir():
+                if folder not in kept:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _ask_again(self, trial: Trial) -> None:
         proposal = self._engine.ask()

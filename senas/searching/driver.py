@@ -48,7 +48,7 @@ def run_tune(
     evaluate: Evaluate,
     options: SearchOptions,
     address: str | None,
-    scheduler: TrialScheduler | None = None,
+    scheduler: TrialScheduler | None,
 ) -> None:
     """Let Ray Tune ask the searcher until it has no more to propose.
 

@@ -12,7 +12,19 @@ from senas.training.evaluator import Evaluate, name_of
 from senas.version import __version__
 
 _ROOMS = ("cells", "costs", "latency", "layers", "nn", "spaces", "strategies", "training")
-_SEARCHING = ["baseline", "course", "driver", "engine", "extras", "fidelity", "findings", "known", "trial", "worker"]
+_SEARCHING = [
+    "baseline",
+    "course",
+    "driver",
+    "engine",
+    "extras",
+    "fidelity",
+    "findings",
+    "known",
+    "rungs",
+    "trial",
+    "worker",
+]
 _ALONE = ["architecture", "arrays", "conversion", "demand", "parsing", "se"]
 
 

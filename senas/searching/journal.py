@@ -146,11 +146,10 @@ class Journal:
 
     def stopped(self, number: int, report: tuple[int, float] | None, seconds: float) -> None:
         """Early stopping ended a trial after a last report of (epoch, accuracy), if any: both or neither are kept."""
-        epoch, accuracy = (None, None) if report is None else report
-        reported: list[_Event] = []
-        if epoch is not None and accuracy is not None:
-            reported = [("reported", number, Reported(epoch=epoch, accuracy=accuracy))]
-        self._append(*reported, ("stopped", number, Ended(accuracy=accuracy, seconds=seconds)))
+        events: list[_Event] = [("stopped", number, Ended(accuracy=report[1] if report else None, seconds=seconds))]
+        if report is not None:
+            events.insert(0, ("reported", number, Reported(epoch=report[0], accuracy=report[1])))
+        self._append(*events)
 
     def retried(self, number: int, failure: Failure, seconds: float) -> None:
         """An attempt at a trial failed, and another one is to come."""

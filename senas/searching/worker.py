@@ -80,11 +80,11 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
         arch = Architecture.from_json(config["architecture"])
         accuracy = _checked(function(arch, config["seed"], report), "evaluate")
     except BaseException as error:  # whatever an evaluation raises, `sys.exit` included, is a failure of the trial
-        traceback_text = traceback.format_exc()
+        text, reason = traceback.format_exc(), _reason(error)
         traceback.clear_frames(error.__traceback__)  # they would keep what the trial needed
-        if report.ended or _reason(error) == "memory" or "CUDA error" in _said(error):
+        if report.ended or reason == "memory" or "CUDA error" in _said(error):
             raise
-        tune.report({"failure": traceback_text, "reason": _reason(error)})
+        tune.report({"failure": text, "reason": reason})
     else:
         tune.report({"final": accuracy})
     finally:
