@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: search test clean
+.PHONY: search test check docs clean
 
 search: .venv/installed  ## Search the embedded default within a latency budget measured on this CPU.
 	$(BIN)/senas search se-resnet-digits --latency-budget 70%
@@ -13,10 +13,19 @@ test: .venv/installed-dev  ## Every check there is.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+check: .venv/installed-dev  ## Format, lint, types and the quick tests: those without the marker `slow`.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not slow"
+
+docs: .venv/installed-dev  ## Build the documentation as a site, in site/.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:  ## Remove the environment and what tools leave behind; runs are kept.
-	rm -rf .venv .pytest_cache .ruff_cache build dist
+	rm -rf .venv .pytest_cache .ruff_cache build dist site
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -1,7 +1,7 @@
-"""How fast FLOPs and parameters are known: by look-up, one sample at a time and vectorised, beside fvcore's tracing.
+"""Speed of counting FLOPs and parameters: by look-up, one sample at a time and vectorised, and by fvcore's tracing.
 
-Everything on one core, in one run. Equality is checked as it goes: of both forms with each other on every sample looked
-up singly, and with fvcore's count of the whole network on `--check` random architectures.
+Everything runs on one core in one process. The script also checks that the counts are equal: both kinds of look-up with
+each other on every single sample, and with fvcore's count of the whole network on `--check` random architectures.
 
     python scripts/benchmark_costs.py se-resnet-imagenet
 """
@@ -11,20 +11,26 @@ import json
 import os
 import time
 
-os.environ["OMP_NUM_THREADS"] = "1"  # torch and numpy read it when imported
+os.environ["OMP_NUM_THREADS"] = "1"  # torch and numpy read it on import
 
 import numpy as np
 
 import senas
-from senas.costs.complexity import Complexity, complexity, count_module
-from senas.costs.model import CostModel
+from senas.costs import Complexity, CostModel, complexity, count_module
 
 
 def figures(space: senas.SearchSpace, *, one: int, many: int, check: int, seed: int) -> dict[str, float]:
-    """Architectures per second, best of five repetitions of look-ups, mean of the traced networks.
+    """Return architectures per second: the best of five repetitions of look-ups, the mean of the traced networks.
+
+    Args:
+        space: Space to sample from.
+        one: Number of samples that are looked up one at a time.
+        many: Number of samples that are looked up vectorised.
+        check: Number of architectures that fvcore traces.
+        seed: Random seed of the samples.
 
     Raises:
-        AssertionError: two counts of one architecture differ.
+        AssertionError: Two counts of one architecture differ.
     """
     rng = np.random.default_rng(seed)
     start = time.perf_counter()
@@ -46,14 +52,14 @@ def figures(space: senas.SearchSpace, *, one: int, many: int, check: int, seed: 
         assert [cost.params for cost in singly] == params[:one].tolist()
 
     traced_seconds = []
-    for row, known in zip(rows[:check], singly, strict=False):
+    for row, expected in zip(rows[:check], singly, strict=False):
         arch = space.architecture(space.sample_at(row))
-        assert complexity(arch) == known
+        assert complexity(arch) == expected
         network = senas.build_network(arch)
         start = time.perf_counter()
         traced = count_module(network, arch.input.shape.batch(1))
         traced_seconds.append(time.perf_counter() - start)
-        assert traced == known, f"{arch.digest}: fvcore counts {traced}, the model {known}"
+        assert traced == expected, f"{arch.digest}: fvcore counts {traced}, the model {expected}"
     return {
         "parts": len(space.parts),
         "table_seconds": table_seconds,
@@ -67,12 +73,12 @@ def figures(space: senas.SearchSpace, *, one: int, many: int, check: int, seed: 
 def main() -> None:
     """Print the figures of each space."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("space", nargs="*", default=["se-resnet-imagenet"], help="shipped spaces or TOML files")
-    parser.add_argument("--one", type=int, default=20_000, help="samples one at a time")
-    parser.add_argument("--many", type=int, default=500_000, help="samples vectorised")
-    parser.add_argument("--check", type=int, default=15, help="architectures of each space that fvcore traces whole")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("space", nargs="*", default=["se-resnet-imagenet"], help="Shipped spaces or TOML files.")
+    parser.add_argument("--one", type=int, default=20_000, help="Samples one at a time.")
+    parser.add_argument("--many", type=int, default=500_000, help="Samples vectorised.")
+    parser.add_argument("--check", type=int, default=15, help="Architectures of each space that fvcore traces.")
+    parser.add_argument("--seed", type=int, default=0, help="Random seed of the samples.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
     arguments = parser.parse_args()
     if not 1 <= arguments.check <= arguments.one <= arguments.many:
         parser.error("--check, --one, --many: allowed: 1 <= check <= one <= many")
@@ -80,9 +86,9 @@ def main() -> None:
         spaces = {name: senas.load_space(name) for name in arguments.space}
     except senas.SenasError as error:
         parser.error(str(error))
-    found = {}
+    results = {}
     for name, space in spaces.items():
-        found[name] = row = figures(
+        results[name] = row = figures(
             space,
             one=arguments.one,
             many=arguments.many,
@@ -101,7 +107,7 @@ def main() -> None:
                 flush=True,
             )
     if arguments.json:
-        print(json.dumps(found))
+        print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a trial costs beyond its training: a trivial evaluate function through Ray Tune and an NNI strategy.
+"""Overhead of a trial beyond its training: time per trial of a search with a trivial evaluate function.
 
-Beside it, in the same process, plain Ray Tune with its own random search over the same choices. Start-up is left out:
-the clock runs from the tenth trial that ends to the last.
+For comparison, plain Ray Tune with its own random search over the same choices runs in the same process. Start-up is
+left out: the time is measured from the end of the tenth trial to the end of the last.
 
     python scripts/benchmark_overhead.py --trials 200 --concurrency 2
 """
@@ -14,26 +14,26 @@ import time
 from pathlib import Path
 
 import senas
-from senas.strategies.table import STRATEGIES, check_strategy
+from senas.strategies import STRATEGIES, check_strategy
 
-_SKIPPED = 10
+_SKIPPED = 10  # trials at the start that are not counted
 
 
 def trivial(arch: senas.Architecture, seed: int, report: object) -> float:  # noqa: ARG001
-    """An accuracy made of the seed alone."""
+    """Return an accuracy that depends on the seed alone."""
     return seed % 1000 / 1000
 
 
 def through_senas(space: senas.SearchSpace, strategy: str, trials: int, concurrency: int) -> float:
-    """Milliseconds per trial of a whole `senas.search`."""
+    """Return milliseconds per trial of a whole `senas.search`."""
     ends: list[float] = []
-    seen = 0
+    recorded = 0
 
     def on_progress(progress: object) -> None:
-        nonlocal seen
+        nonlocal recorded
         ended = getattr(progress, "ended", 0)
-        if ended > seen:
-            seen = ended
+        if ended > recorded:
+            recorded = ended
             ends.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +50,7 @@ def through_senas(space: senas.SearchSpace, strategy: str, trials: int, concurre
 
 
 def through_ray_alone(space: senas.SearchSpace, trials: int, concurrency: int) -> float:
-    """Milliseconds per trial of Ray Tune's own random search, with the same settings and a trivial trainable."""
+    """Return milliseconds per trial of Ray Tune's random search, with the same settings and a trivial trainable."""
     from ray import tune
 
     ends: list[float] = []
@@ -77,13 +77,13 @@ def _per_trial_ms(ends: list[float]) -> float:
 
 
 def main() -> None:
-    """Print milliseconds per trial."""
+    """Print milliseconds per trial of every strategy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="se-resnet-digits")
-    parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--concurrency", type=int, default=2)
-    parser.add_argument("--strategy", action="append", help="may be repeated; all by default")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--space", default="se-resnet-digits", help="Shipped space or TOML file.")
+    parser.add_argument("--trials", type=int, default=200, help="Number of trials.")
+    parser.add_argument("--concurrency", type=int, default=2, help="Number of trials at a time.")
+    parser.add_argument("--strategy", action="append", help="May be repeated; all by default.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
     arguments = parser.parse_args()
     if arguments.trials <= _SKIPPED:
         parser.error(f"--trials: found {arguments.trials}, allowed: more than {_SKIPPED}")

@@ -1,8 +1,9 @@
-"""The SE module against the common formulation, forward and backward, at the shapes of SE-ResNet-50.
+"""Speed of the SE module relative to the common formulation, forward and backward, at the shapes of SE-ResNet-50.
 
-The common formulation is what timm's `SqueezeExcite` does: mean over space, 1x1 convolution, ReLU, 1x1 convolution,
-sigmoid, multiply; timm itself joins where it can be imported. All variants run interleaved in one process and are given
-as ratios to the common formulation: below 1 is faster. The clock is the CPU time of one thread, on CUDA device events.
+The common formulation is that of timm's `SqueezeExcite`: mean over space, 1x1 convolution, ReLU, 1x1 convolution,
+sigmoid, multiply. timm's own module is measured too if it can be imported. All variants run interleaved in one process.
+Their times are printed as ratios to the common formulation: below 1 is faster. The time is the CPU time of one thread;
+on CUDA it comes from device events.
 
     python scripts/benchmark_se.py --seconds 2
     python scripts/benchmark_se.py --device cuda --batch 64
@@ -19,15 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from senas.nn.se import SqueezeExcite
-from senas.se import SEConfig
+from senas.architecture import SEConfig
+from senas.nn import SqueezeExcite
 
-SHAPES = ((256, 56), (512, 28), (1024, 14), (2048, 7))  # channels and size of the stages
+SHAPES = ((256, 56), (512, 28), (1024, 14), (2048, 7))  # channels and image size of each stage
 REDUCTION = 16
 
 
 class Common(nn.Module):
-    """Mean, 1x1 convolutions on the squeezed vector."""
+    """SE block with a mean and 1x1 convolutions on the squeezed vector."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -37,12 +38,12 @@ class Common(nn.Module):
         self.gate = nn.Sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Recalibrate channels, (B, C, H, W) to the same."""
         return x * self.gate(self.expand(self.relu(self.reduce(x.mean((2, 3), keepdim=True)))))
 
 
 class AllModules(nn.Module):
-    """Linear layers, every step a torch module."""
+    """SE block with linear layers and a torch module for every step."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -53,12 +54,12 @@ class AllModules(nn.Module):
         self.gate = nn.Sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Recalibrate channels, (B, C, H, W) to the same."""
         return x * self.gate(self.expand(self.relu(self.reduce(self.squeeze(x)))))[:, :, None, None]
 
 
 class MeanAndFunctions(nn.Module):
-    """Linear layers after a mean, no torch module called."""
+    """SE block with a mean and linear layers, computed by functions without calling torch modules."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -66,25 +67,25 @@ class MeanAndFunctions(nn.Module):
         self.expand = nn.Linear(channels // REDUCTION, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Recalibrate channels, (B, C, H, W) to the same."""
         hidden = F.relu(F.linear(x.mean((2, 3)), self.reduce.weight, self.reduce.bias), inplace=True)
         return x * torch.sigmoid(F.linear(hidden, self.expand.weight, self.expand.bias))[:, :, None, None]
 
 
 def timm_block(channels: int) -> nn.Module | None:
-    """Timm's own block, or `None` where timm cannot be imported."""
+    """Return timm's own block; `None` if timm cannot be imported."""
     try:
         from timm.layers import SqueezeExcite as TimmBlock  # type: ignore[import-not-found]
-    except Exception:  # it imports torchvision, which may be missing or of another torch
+    except Exception:  # it imports torchvision, which may be missing or built for another torch
         return None
     return TimmBlock(channels, rd_channels=channels // REDUCTION)
 
 
 def variants(channels: int) -> dict[str, nn.Module]:
-    """Every variant with the same weights.
+    """Return every variant, all with the same weights, by name.
 
     Raises:
-        AssertionError: two of them differ numerically.
+        AssertionError: Two variants that differ numerically.
     """
     common = Common(channels)
     found: dict[str, nn.Module] = {
@@ -110,7 +111,7 @@ def variants(channels: int) -> dict[str, nn.Module]:
 def ratios(
     modules: dict[str, Callable[[Tensor], Tensor]], x: Tensor, *, backward: bool, seconds: float, seed: int
 ) -> dict[str, float]:
-    """Time of each variant / time of the common formulation: medians over interleaved rounds."""
+    """Return time of each variant / time of the common formulation: medians over interleaved rounds."""
     gradient = torch.randn_like(x)
     parameters = {
         name: list(module.parameters()) if isinstance(module, nn.Module) else [] for name, module in modules.items()
@@ -133,13 +134,14 @@ def ratios(
     start = time.monotonic()
     while time.monotonic() - start < seconds or len(samples["common"]) < 10:
         for name in rng.permutation(list(modules)):
-            run(name)  # its own caches first
+            run(name)  # fills the caches
             samples[name].append(_timed(lambda name=name: run(name), x.device))
-    middle = {name: float(np.median(values)) for name, values in samples.items()}
-    return {name: value / middle["common"] for name, value in middle.items()}
+    medians = {name: float(np.median(values)) for name, values in samples.items()}
+    return {name: value / medians["common"] for name, value in medians.items()}
 
 
 def _timed(call: Callable[[], None], device: torch.device) -> float:
+    """Return the time of a call in milliseconds."""
     if device.type == "cuda":
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
@@ -153,28 +155,28 @@ def _timed(call: Callable[[], None], device: torch.device) -> float:
 
 
 def compiled(modules: dict[str, nn.Module], x: Tensor) -> dict[str, Callable[[Tensor], Tensor]] | str:
-    """The variants under `torch.compile`, or why that does not work here."""
-    torch.compiler.reset()  # beyond a limit of recompilations it would fall back to eager execution
-    found = {name: torch.compile(module, fullgraph=True, dynamic=False) for name, module in modules.items()}
+    """Return the variants under `torch.compile`, or the reason why that does not work here."""
+    torch.compiler.reset()  # above a limit of recompilations it would fall back to eager execution
+    compiled_modules = {name: torch.compile(module, fullgraph=True, dynamic=False) for name, module in modules.items()}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for module in found.values():
+            for module in compiled_modules.values():
                 module(x)
-    except Exception as error:  # no compiler, an unsupported platform
+    except Exception as error:  # such as no compiler or an unsupported platform
         return str(error).strip().splitlines()[0]
-    return found
+    return compiled_modules
 
 
 def main() -> None:
-    """Print one line for each mode: the median ratio over the shapes, and those of each shape."""
+    """Print for each mode and variant the median ratio over the shapes, and the ratio at each shape."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--batch", type=int, action="append", help="may be repeated; 1 and 16 by default")
-    parser.add_argument("--seconds", type=float, default=1.0, help="for each shape and mode")
-    parser.add_argument("--compile", action="store_true", help="under torch.compile as well")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="Device to measure on.")
+    parser.add_argument("--batch", type=int, action="append", help="Batch size, may be repeated; 1 and 16 by default.")
+    parser.add_argument("--seconds", type=float, default=1.0, help="Time for each shape and mode.")
+    parser.add_argument("--compile", action="store_true", help="Measure under torch.compile as well.")
+    parser.add_argument("--seed", type=int, default=0, help="Random seed of weights and order.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device: found cuda, but torch sees no CUDA device here, allowed: cpu")
@@ -199,23 +201,24 @@ def main() -> None:
                         shapes.append(
                             ratios(ready, x, backward=backward, seconds=arguments.seconds, seed=arguments.seed)
                         )
-                    what = {
+                    result = {
                         "batch": batch,
                         "memory_format": str(memory_format).removeprefix("torch.").removesuffix("_format"),
                         "mode": mode,
                         "pass": "forward and backward" if backward else "forward",
                         "ratios": {name: [shape[name] for shape in shapes] for name in shapes[0]},
                     }
-                    results.append(what)
+                    results.append(result)
                     if not arguments.json:
-                        _show(what)
+                        _show(result)
     if arguments.json:
         print(json.dumps({"device": arguments.device, "torch": torch.__version__, "results": results}))
 
 
-def _show(what: dict[str, object]) -> None:
-    print(f"batch {what['batch']}, {what['memory_format']}, {what['mode']}, {what['pass']}: time / common formulation")
-    ratios_by_name = what["ratios"]
+def _show(row: dict[str, object]) -> None:
+    """Print the ratios of one mode."""
+    print(f"batch {row['batch']}, {row['memory_format']}, {row['mode']}, {row['pass']}: time / common formulation")
+    ratios_by_name = row["ratios"]
     assert isinstance(ratios_by_name, dict)
     for name, values in ratios_by_name.items():
         each = " ".join(f"{value:6.3f}" for value in values)

@@ -1,14 +1,14 @@
-"""How few evaluations a strategy needs: searches on tables of networks that were trained once and for all.
+"""Number of evaluations that a strategy needs, measured by searches on tables of trained networks.
 
     python scripts/benchmark_search.py TABLE.npz ... --strategy ehvi --strategy random --evaluations 300 --seeds 20
 
-A table (npz) has `choices` (N, L), `observed` (N, S) accuracies in percent as one training would see them, `accuracy`
-(N,) to judge by, `cost` (N,) and `cost_unit`. A search sees one of the observed values per evaluation; proposing a row
-again is free. Its quality is the hypervolume of what it evaluated over that of the whole table, on the plane
-((best - accuracy) / (best - median), (cost - least) / (most - least)) with the reference point (1, 1).
+A table (npz) has `choices` (N, L), `observed` accuracies of single trainings in percent (N, S), the true `accuracy`
+(N,) by which a search is judged, `cost` (N,) and `cost_unit`. A search observes one of the observed values per
+evaluation; proposing a row again is free. Its quality is the hypervolume of the rows that it evaluated over that of the
+whole table, on the plane ((best - accuracy) / (best - median), (cost - min) / (max - min)), reference point (1, 1).
 
-Peers run in the same way through their own libraries (`pip install senas[peers]`): optuna-nsga2, optuna-tpe, optuna-gp,
-pymoo-nsga2, botorch-qlognehvi. They are slow; `--evaluations` of 150 is enough for those that fit a Gaussian process.
+Optimisers of other libraries run in the same way (`pip install senas[peers]`): optuna-nsga2, optuna-tpe, optuna-gp,
+pymoo-nsga2, botorch-qlognehvi. They are slow; use `--evaluations 150` for those that fit a Gaussian process.
 """
 
 import argparse
@@ -24,34 +24,35 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from senas.searching.engine import ProposalEngine
-from senas.strategies.nni_space import NNISpace
-from senas.strategies.table import STRATEGIES, make_strategy
+from senas.execution import ProposalEngine
+from senas.strategies import STRATEGIES, NNISpace, make_strategy
 
 sys.path.insert(0, str(Path(__file__).parent))
 from search_peers import PEERS
-from search_table import Look, Row, Table, TableSpace, load_tables, look_of
+from search_table import Observe, Row, Table, TableSpace, load_tables, observer
 
 MARKS, GOALS = (20, 50, 100, 200, 300, 1000), (0.90, 0.95, 0.98)
 QUARTILES = (0.5, 0.25, 0.75)
 
 
-def ours(table: Table, look: Look, evaluations: int, seed: int, *, strategy: str, batch: int) -> Iterator[int]:
-    """The rows that one of senas' strategies evaluates, through the engine that real searches use."""
+def senas_search(
+    table: Table, observe: Observe, evaluations: int, seed: int, *, strategy: str, batch: int
+) -> Iterator[int]:
+    """Yield the rows that a strategy of senas evaluates, proposed through the engine that real searches use."""
     space: Any = TableSpace(table)
     engine: Any = ProposalEngine(lambda row: cast(Row, row).number >= 0, patience=5_000)
-    made = make_strategy(strategy, space.problem(), seed=seed, trials=evaluations, concurrency=batch)
-    engine.start(made, NNISpace(space))
+    built = make_strategy(strategy, space.problem(), seed=seed, trials=evaluations, concurrency=batch)
+    engine.start(built, NNISpace(space))
     running: list[Row] = []
     try:
         while True:
-            answer = engine.ask() if len(running) < batch else "later"
-            if isinstance(answer, Row):
-                running.append(answer)
-                yield answer.number
+            proposal = engine.ask() if len(running) < batch else "later"
+            if isinstance(proposal, Row):
+                running.append(proposal)
+                yield proposal.number
             elif running:
                 ended = running.pop(0)
-                engine.tell(ended.digest, look(ended.number) / 100)
+                engine.tell(ended.digest, observe(ended.number) / 100)
             else:
                 return
     finally:
@@ -60,13 +61,15 @@ def ours(table: Table, look: Look, evaluations: int, seed: int, *, strategy: str
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one strategy did on one table.
+    """Result of one strategy on one table.
 
     Attributes:
-        at: the fraction of the hypervolume at each mark: median and quartiles over seeds.
-        to: evaluations to each goal, as many; `None` where not reached.
-        seconds: of proposing, per evaluation.
-        curves: (seeds, evaluations).
+        table: Name of the table.
+        strategy: Name of the strategy.
+        at: Fraction of the hypervolume at each number of evaluations in `MARKS`: median and quartiles over seeds.
+        to: Number of evaluations to each fraction in `GOALS`: median and quartiles; `None` if not reached.
+        seconds: Time spent on proposing, per evaluation.
+        curves: Fraction of the hypervolume after every evaluation, (seeds, evaluations).
     """
 
     table: str
@@ -78,13 +81,13 @@ class Result:
 
 
 def measure(table: Table, name: str, search: Callable[..., Iterator[int]], evaluations: int, seeds: int) -> Result:
-    """Run one strategy with several seeds."""
+    """Run one strategy with several seeds and return its result."""
     curves, spent = [], 0.0
     for seed in range(seeds):
-        look = look_of(table, seed)
+        observe = observer(table, seed)
         rows: dict[int, None] = {}
         started = time.perf_counter()
-        for row in search(table, look, evaluations, seed):
+        for row in search(table, observe, evaluations, seed):
             rows[row] = None
             if len(rows) == evaluations:
                 break
@@ -102,18 +105,19 @@ def measure(table: Table, name: str, search: Callable[..., Iterator[int]], evalu
 
 
 def _first(curve: NDArray[np.float64], goal: float) -> float:
+    """Return the number of evaluations at which a curve reaches a goal; infinity if it never does."""
     reached = np.flatnonzero(curve >= goal)
     return float(reached[0]) + 1 if len(reached) else np.inf
 
 
 def _counts(values: list[float]) -> list[float | None]:
-    """Median and quartiles; never interpolated but the next higher, so that infinity, `None`, stays itself."""
-    found = np.quantile(values, QUARTILES, method="higher")
-    return [float(value) if np.isfinite(value) else None for value in found]
+    """Return median and quartiles, rounded up to an existing value so that infinity (`None`) needs no interpolation."""
+    quantiles = np.quantile(values, QUARTILES, method="higher")
+    return [float(value) if np.isfinite(value) else None for value in quantiles]
 
 
 def show(result: Result) -> str:
-    """One result in a line."""
+    """Return a result as one line."""
     at = "  ".join(f"@{mark} {middle:.3f} ({low:.3f}-{high:.3f})" for mark, (middle, low, high) in result.at.items())
     to = "  ".join(
         f"{goal:.2f} in {_count(middle)} ({_count(low)}-{_count(high)})"
@@ -127,7 +131,7 @@ def _count(value: float | None) -> str:
 
 
 def draw(results: list[Result], path: Path) -> None:
-    """Median curves with their quartiles, a panel per table."""
+    """Draw median curves with their quartiles, a panel per table."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -148,22 +152,22 @@ def draw(results: list[Result], path: Path) -> None:
 
 
 def main() -> None:
-    """Run every strategy on every table."""
-    parser = argparse.ArgumentParser(description="How few evaluations a strategy needs, on tables.")
+    """Run every strategy on every table and print the results."""
+    parser = argparse.ArgumentParser(description="Measure how many evaluations a strategy needs, on tables.")
     parser.add_argument("tables", nargs="+", type=Path, metavar="TABLE.npz")
-    parser.add_argument("--strategy", action="append", choices=[*STRATEGIES, *PEERS], help="all of senas' by default")
-    parser.add_argument("--evaluations", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=1, help="trials at a time, of senas' strategies")
-    parser.add_argument("--json", type=Path, help="write every curve")
-    parser.add_argument("--plot", type=Path, help="draw the curves")
+    parser.add_argument("--strategy", action="append", choices=[*STRATEGIES, *PEERS], help="Default: all of senas.")
+    parser.add_argument("--evaluations", type=int, default=300, help="Evaluations of each search.")
+    parser.add_argument("--seeds", type=int, default=20, help="Number of searches with different seeds.")
+    parser.add_argument("--batch", type=int, default=1, help="Trials at a time, for the strategies of senas.")
+    parser.add_argument("--json", type=Path, help="File to write every curve to.")
+    parser.add_argument("--plot", type=Path, help="Picture to draw the curves into.")
     arguments = parser.parse_args()
     if min(arguments.evaluations, arguments.seeds, arguments.batch) < 1:
         parser.error("--evaluations, --seeds and --batch: allowed: at least 1")
     results = []
     for table in load_tables(parser, arguments.tables):
         for name in arguments.strategy or STRATEGIES:
-            search = PEERS.get(name) or partial(ours, strategy=name, batch=arguments.batch)
+            search = PEERS.get(name) or partial(senas_search, strategy=name, batch=arguments.batch)
             results.append(measure(table, name, search, arguments.evaluations, arguments.seeds))
             print(show(results[-1]), flush=True)
     if arguments.json:

@@ -1,12 +1,12 @@
-"""Kill a search at random moments, again and again, and see whether anything is lost, repeated or changed.
+"""Robustness test: kill a search at random moments and check that no trial is lost, repeated or changed.
 
     python scripts/chaos.py --kills 50 --seed 0
     python scripts/chaos.py --kills 20 --seed 0 --nodes 3
 
-A search of short trials runs in a process of its own. SIGKILL hits its driver, one of its workers, or every process of
-it, at random moments from the start of Python on; with `--nodes` it runs on a Ray cluster of that many nodes on this
-machine, and nodes are removed as well, and replaced. What was killed is resumed at once. At the end the journal is held
-against an undisturbed search and against what the trials themselves have written down. Exits with 1 where they differ.
+A search of short trials runs in its own process. At random moments, from the start of Python on, SIGKILL ends its
+driver, one of its workers, or all of its processes. With `--nodes`, the search runs on a Ray cluster of that many nodes
+on this machine, and nodes are also removed and replaced. A killed search is resumed at once. At the end, the journal is
+compared with an undisturbed search and with a log that the trials write. Exits with 1 if they differ.
 """
 
 import argparse
@@ -26,24 +26,24 @@ from typing import Any
 import psutil
 
 import senas
-from senas.searching.run import Run
-from senas.searching.trial import Trial
+from senas.errors import RunError
+from senas.runs import Run, Trial
 
-_LONGEST = 16.0  # seconds between kills at most; importing and starting Ray takes about half of it
-_PATIENCE = 600.0  # seconds for what is left after the last kill
+_MAX_KILL_INTERVAL_SECONDS = 16.0  # importing and starting Ray takes about half of it
+_TIMEOUT_SECONDS = 600.0  # time limit for the rest of the search after the last kill
 
 
 def search(folder: Path, log: Path, seconds: float, arguments: argparse.Namespace) -> None:
-    """Search, or go on with a search, until it is done; run in a process that will be killed."""
+    """Start or resume a search and run it to its end, in a process that will be killed."""
 
     def evaluate(arch: senas.Architecture, seed: int, report: Any) -> float:
-        notes = report.folder / "epochs"  # what an earlier attempt has come to
-        done = int(notes.read_text() or 0) if notes.exists() else 0
+        progress_file = report.folder / "epochs"  # number of epochs that earlier attempts have done
+        done = int(progress_file.read_text() or 0) if progress_file.exists() else 0
         for epoch in range(done + 1, 4):
             time.sleep(seconds / 3)
             report(epoch, seed % 1000 / 1000 * epoch / 3)
-            notes.write_text(str(epoch))
-        with log.open("a") as file:  # one write of a short line is whole or not there
+            progress_file.write_text(str(epoch))
+        with log.open("a") as file:  # a short line is written in one piece or not at all
             file.write(f"{arch.digest}\n")
         return seed % 1000 / 1000
 
@@ -66,7 +66,7 @@ def search(folder: Path, log: Path, seconds: float, arguments: argparse.Namespac
 
 
 class Session:
-    """A process that searches, and those it has started."""
+    """Process of a search, and the processes that it has started."""
 
     def __init__(self, folder: Path, log: Path, seconds: float, arguments: argparse.Namespace, address: str | None):
         words = [f"--{name}={getattr(arguments, name)}" for name in ("trials", "seed", "concurrency", "strategy")]
@@ -78,10 +78,10 @@ class Session:
         )
 
     def ended(self, seconds: float) -> bool:
-        """Whether it has ended by itself after so long.
+        """Return whether the search ends by itself within some seconds.
 
         Raises:
-            RuntimeError: it has failed.
+            RuntimeError: The search failed by itself.
         """
         try:
             _, errors = self._process.communicate(timeout=seconds)
@@ -91,17 +91,17 @@ class Session:
             raise RuntimeError(f"the search failed by itself:\n{errors}")
         return True
 
-    def kill(self, what: str, rng: random.Random) -> bool:
-        """Kill the driver, one worker, or all there is; whether there was something to kill."""
+    def kill(self, target: str, rng: random.Random) -> bool:
+        """Kill the driver, one worker, or all processes; return whether there was one to kill."""
         driver = psutil.Process(self._process.pid)
-        everything = driver.children(recursive=True)
-        if what == "worker":
-            workers = [process for process in everything if _is_worker(process)]
+        children = driver.children(recursive=True)
+        if target == "worker":
+            workers = [process for process in children if _is_worker(process)]
             if workers:
                 _kill(rng.choice(workers))
             return bool(workers)
         _kill(driver)
-        for process in everything if what == "all" else []:
+        for process in children if target == "all" else []:
             _kill(process)
         self._process.communicate()
         return True
@@ -117,13 +117,13 @@ def _is_worker(process: psutil.Process) -> bool:
 def _kill(process: psutil.Process) -> None:
     try:
         process.send_signal(signal.SIGKILL)
-    except psutil.Error:  # it was quicker
+    except psutil.Error:  # the process has ended already
         return
 
 
 @contextmanager
-def cluster_of(nodes: int) -> Iterator[Any]:
-    """A Ray cluster on this machine, `None` for no nodes."""
+def ray_cluster(nodes: int) -> Iterator[Any]:
+    """Yield a Ray cluster on this machine; `None` for no nodes."""
     if not nodes:
         yield None
         return
@@ -140,24 +140,25 @@ def cluster_of(nodes: int) -> Iterator[Any]:
 
 
 def disturb(folder: Path, log: Path, seconds: float, arguments: argparse.Namespace) -> tuple[Counter[str], int, int]:
-    """Search and kill until it is done.
+    """Run a search, and kill and resume it, until it is complete.
 
     Returns:
-        Kills by kind, sessions, and how often a trial was trained that the journal had as finished before.
+        The number of kills by kind, the number of sessions, and how often a trial was trained again although the
+        journal already had its result.
     """
-    rng, kills, sessions, again = random.Random(arguments.seed), Counter[str](), 0, 0
+    rng, kills, sessions, retrained = random.Random(arguments.seed), Counter[str](), 0, 0
     kinds = ["driver", "worker", "all"] + (["node"] if arguments.nodes else [])
-    with cluster_of(arguments.nodes) as cluster:
+    with ray_cluster(arguments.nodes) as cluster:
         while True:
-            finished, written = _finished(folder), _lines(log)
+            finished, logged = _finished(folder), _lines(log)
             session, sessions = Session(folder, log, seconds, arguments, cluster and cluster.address), sessions + 1
             alive = True
             while alive:
-                left = arguments.kills - kills.total()
-                if session.ended(rng.uniform(0, _LONGEST) if left else _PATIENCE):
-                    return kills, sessions, again + len(finished & {*_lines(log)[len(written) :]})
-                if not left:
-                    raise RuntimeError(f"the search has not ended {_PATIENCE:g} s after the last kill")
+                kills_left = arguments.kills - kills.total()
+                if session.ended(rng.uniform(0, _MAX_KILL_INTERVAL_SECONDS) if kills_left else _TIMEOUT_SECONDS):
+                    return kills, sessions, retrained + len(finished & {*_lines(log)[len(logged) :]})
+                if not kills_left:
+                    raise RuntimeError(f"the search has not ended {_TIMEOUT_SECONDS:g} s after the last kill")
                 kind = rng.choice(kinds)
                 if kind == "node":
                     cluster.remove_node(rng.choice([*cluster.worker_nodes]), allow_graceful=False)
@@ -167,7 +168,7 @@ def disturb(folder: Path, log: Path, seconds: float, arguments: argparse.Namespa
                 kills[kind] += 1
                 alive = kind in ("worker", "node")
                 print(f"kill {kills.total():3d} ({kind}): {len(_finished(folder))} trials finished", flush=True)
-            again += len(finished & {*_lines(log)[len(written) :]})
+            retrained += len(finished & {*_lines(log)[len(logged) :]})
 
 
 def _lines(log: Path) -> list[str]:
@@ -177,7 +178,7 @@ def _lines(log: Path) -> list[str]:
 def _trials(folder: Path) -> list[Trial]:
     try:
         return Run(folder).trials()
-    except senas.errors.RunError:  # not there yet
+    except RunError:  # the run does not exist yet
         return []
 
 
@@ -186,15 +187,15 @@ def _finished(folder: Path) -> set[str]:
 
 
 def main() -> None:
-    """Search undisturbed, then disturbed, and compare."""
-    parser = argparse.ArgumentParser(description="Kill a search at random moments and see whether anything is lost.")
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--trials", type=int, default=300)
-    parser.add_argument("--concurrency", type=int, default=1)
-    parser.add_argument("--strategy", default="ehvi")
-    parser.add_argument("--nodes", type=int, default=0, help="of a Ray cluster on this machine; 0 for none")
-    parser.add_argument("--seconds", type=float, default=0.7, help="that a trial takes")
+    """Run an undisturbed and a disturbed search, and compare them."""
+    parser = argparse.ArgumentParser(description="Kill a search at random moments and check that no trial is lost.")
+    parser.add_argument("--kills", type=int, default=50, help="Number of kills.")
+    parser.add_argument("--seed", type=int, default=0, help="Random seed of the search and the kills.")
+    parser.add_argument("--trials", type=int, default=300, help="Number of trials.")
+    parser.add_argument("--concurrency", type=int, default=1, help="Number of trials at a time.")
+    parser.add_argument("--strategy", default="ehvi", help="Strategy of the search.")
+    parser.add_argument("--nodes", type=int, default=0, help="Number of nodes of a local Ray cluster; 0 for none.")
+    parser.add_argument("--seconds", type=float, default=0.7, help="Duration of a trial.")
     for hidden in ("--session", "--log", "--address"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -203,33 +204,33 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        if not Session(root / "whole", root / "whole.log", 0.0, arguments, None).ended(_PATIENCE):
-            parser.error(f"the undisturbed search has not ended after {_PATIENCE:g} s")
-        whole = _trials(root / "whole")
-        print(f"undisturbed: {len(whole)} trials", flush=True)
+        if not Session(root / "reference", root / "reference.log", 0.0, arguments, None).ended(_TIMEOUT_SECONDS):
+            parser.error(f"the undisturbed search has not ended after {_TIMEOUT_SECONDS:g} s")
+        reference = _trials(root / "reference")
+        print(f"undisturbed: {len(reference)} trials", flush=True)
         started = time.monotonic()
-        kills, sessions, again = disturb(root / "run", root / "run.log", arguments.seconds, arguments)
+        kills, sessions, retrained = disturb(root / "run", root / "run.log", arguments.seconds, arguments)
         trials = _trials(root / "run")
         numbers, evaluations = [trial.number for trial in trials], len(_lines(root / "run.log"))
     by_kind = ", ".join(f"{count} x {kind}" for kind, count in sorted(kills.items()))
     print(f"{kills.total()} kills ({by_kind}) in {sessions} sessions and {time.monotonic() - started:.0f} s")
     print(f"{len(trials)} trials, {sum(t.status == 'finished' for t in trials)} finished, "
-          f"{sum(t.attempts for t in trials)} attempts, {evaluations} evaluations that came to their end")  # fmt: skip
-    same = [(t.digest, t.seed, t.accuracy) for t in trials] == [(t.digest, t.seed, t.accuracy) for t in whole]
-    repeated = evaluations - len(trials)  # each was killed between its end and its event
+          f"{sum(t.attempts for t in trials)} attempts, {evaluations} completed evaluations")  # fmt: skip
+    same = [(t.digest, t.seed, t.accuracy) for t in trials] == [(t.digest, t.seed, t.accuracy) for t in reference]
+    repeated = evaluations - len(trials)  # trials killed after their evaluation and before their result was journaled
     checks = {
         f"{arguments.kills} kills": kills.total() == arguments.kills,
         "every trial exactly once in the journal, all finished": numbers == [*range(1, arguments.trials + 1)]
         and all(trial.status == "finished" for trial in trials),
         f"the budget of {arguments.trials} trials spent exactly": len({t.digest for t in trials}) == arguments.trials,
-        f"no finished trial trained again (found {again})": again == 0,
-        f"no more repeated than were killed before their result was on disk ({repeated})": 0
+        f"no finished trial trained again (found {retrained})": retrained == 0,
+        f"no more trials repeated than kills, each before its result was on disk ({repeated})": 0
         <= repeated
         <= kills.total(),
         **({"the trials of an undisturbed search, in its order": same} if arguments.concurrency == 1 else {}),
     }
-    for check, kept in checks.items():
-        print(f"{'ok  ' if kept else 'FAIL'} {check}")
+    for check, passed in checks.items():
+        print(f"{'ok  ' if passed else 'FAIL'} {check}")
     if not all(checks.values()):
         sys.exit(1)
 

@@ -1,11 +1,11 @@
-"""What predicts the accuracy of a run's architectures before they are trained, or early in their training.
+"""Signals that predict the accuracy of a run's architectures before or early in their training.
 
     python scripts/check_proxies.py RUN [--images 64] [--most 100]
 
-For every signal, its rank correlation with the final accuracy over the finished trials of a run (Spearman 1904), and
-how much of that is left once FLOPs and parameters are known, as the strategies know them (partial rank correlation).
-Signals: the costs themselves, zero-cost proxies on one mini-batch of training images, and the accuracy after each epoch
-that the run has reported. The seconds are those of one architecture.
+For every signal, the script prints the rank correlation with the final accuracy over the finished trials of a run
+(Spearman 1904), and the partial rank correlation given FLOPs and parameters, which the strategies know. The signals are
+the costs themselves, zero-cost proxies on one mini-batch of training images, and the accuracy after each epoch that the
+run has reported. The printed seconds are those of one architecture.
 """
 
 import argparse
@@ -17,19 +17,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+from zero_cost_proxies import PROXIES, proxy_score
 
 from senas.errors import SenasError
-from senas.searching.run import Run
-from senas.searching.trial import Trial, averaged
-from senas.training.data import Split
-from senas.training.proxies import PROXIES, proxy_score
-from senas.training.sources import load_data
+from senas.runs import Run, Trial, averaged
+from senas.training import Split, load_data
 
 Vector = NDArray[np.float64]
 
 
 def signals(trials: list[Trial], batch: Split) -> Iterator[tuple[str, Vector, float]]:
-    """Name, values (N,) and seconds of one architecture of every signal."""
+    """Yield name, values (N,) and seconds per architecture of every signal."""
     yield "FLOPs", np.array([float(trial.cost.flops) for trial in trials]), 0.0
     yield "parameters", np.array([float(trial.cost.params) for trial in trials]), 0.0
     for name in PROXIES:
@@ -44,19 +42,19 @@ def signals(trials: list[Trial], batch: Split) -> Iterator[tuple[str, Vector, fl
 
 
 def partial(one: Vector, other: Vector, known: Vector) -> float:
-    """The rank correlation of two signals, (N,) each, that what is known, (K, N), does not explain."""
+    """Return the partial rank correlation of two signals, (N,) each, given known quantities, (K, N)."""
     design = np.column_stack([np.ones(len(one)), *map(rankdata, known)])
-    left = [ranks - design @ np.linalg.lstsq(design, ranks)[0] for ranks in (rankdata(one), rankdata(other))]
-    spreads = [np.linalg.norm(residual) for residual in left]
-    return float(left[0] @ left[1] / (spreads[0] * spreads[1])) if min(spreads) > 1e-6 else 0.0
+    residuals = [ranks - design @ np.linalg.lstsq(design, ranks)[0] for ranks in (rankdata(one), rankdata(other))]
+    norms = [np.linalg.norm(residual) for residual in residuals]
+    return float(residuals[0] @ residuals[1] / (norms[0] * norms[1])) if min(norms) > 1e-6 else 0.0
 
 
 def main() -> None:
-    """Check every signal."""
-    parser = argparse.ArgumentParser(description="What predicts the accuracy of a run's architectures.")
-    parser.add_argument("run", type=Path, metavar="RUN")
-    parser.add_argument("--images", type=int, default=64, help="of the mini-batch")
-    parser.add_argument("--most", type=int, default=100, help="how many architectures")
+    """Print the correlations of every signal."""
+    parser = argparse.ArgumentParser(description="Check which signals predict the accuracy of a run's architectures.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="Folder of a run.")
+    parser.add_argument("--images", type=int, default=64, help="Number of images in the mini-batch.")
+    parser.add_argument("--most", type=int, default=100, help="Maximal number of architectures.")
     arguments = parser.parse_args()
     try:
         run = Run(arguments.run)
@@ -77,9 +75,9 @@ def main() -> None:
     print(f"by chance alone a correlation is within +-{1.96 / np.sqrt(len(trials) - 1):.2f} in 95 % of cases")
     print(f"{'signal':16s} {'correlation':>12s} {'beyond costs':>13s} {'seconds':>8s}")
     for name, values, seconds in signals(trials, batch):
-        nothing = np.empty((0, len(trials)))
-        whole, beyond = partial(values, accuracy, nothing), partial(values, accuracy, known)
-        print(f"{name:16s} {whole:12.2f} {beyond:13.2f} {seconds:8.3f}", flush=True)
+        no_costs = np.empty((0, len(trials)))
+        total, beyond = partial(values, accuracy, no_costs), partial(values, accuracy, known)
+        print(f"{name:16s} {total:12.2f} {beyond:13.2f} {seconds:8.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The complexity of every network and ablation of the SE paper: what it prints, what senas counts, the difference.
+"""Complexity of every network and ablation of the SE paper: the printed figures, senas' counts, and the difference.
 
     python scripts/paper_complexity.py
 
-Figures of Hu et al., Squeeze-and-Excitation Networks (TPAMI 2020), sections 5 to 7. Multiply-adds as senas counts them:
-convolutions, linear layers, and one per input element of a global pooling.
+The figures are from Hu et al., Squeeze-and-Excitation Networks (TPAMI 2020), sections 5 to 7. senas counts the
+multiply-adds of convolutions and linear layers, and one per input element of a global pooling.
 """
 
 import argparse
@@ -25,15 +25,15 @@ _CLASS = "the paper prints the nominal class of 140 M and two digits of paramete
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One network of the paper.
+    """Network of the paper.
 
     Attributes:
-        name: as in the paper.
-        architecture: what senas makes of it.
-        gflops: as printed, in 1e9 multiply-adds; `None` where the paper gives none.
-        params: as printed, in 1e6; `None` where the paper gives none.
-        statistics: whether the paper counts the running statistics of batch norm among the parameters.
-        unmatched: why the figures cannot agree, where they do not.
+        name: Name in the paper.
+        architecture: Architecture of the network in senas.
+        gflops: Printed complexity in 1e9 multiply-adds; `None` if the paper gives none.
+        params: Printed number of parameters in 1e6; `None` if the paper gives none.
+        statistics: Whether the paper counts the running statistics of batch norm among the parameters.
+        unmatched: Reason why the figures cannot agree; empty if they do.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Row:
 
 
 def rows() -> Iterator[Row]:
-    """Every row, in the order of the paper."""
+    """Yield every row, in the order of the paper."""
     for name, title, plain, with_se in (
         ("resnet50", "ResNet-50", 3.86, 3.87),
         ("resnet101", "ResNet-101", 7.58, 7.60),
@@ -83,7 +83,7 @@ def rows() -> Iterator[Row]:
 
 
 def _ablations() -> Iterator[Row]:
-    """Of SE-ResNet-50, whose SE blocks have no biases in section 6."""
+    """Yield the ablations of SE-ResNet-50, whose SE blocks have no biases in section 6."""
 
     def ablation(stages: tuple[int, ...] | None = None, **se: object) -> senas.Architecture:
         config = senas.SEConfig(**{"reduction": 16, "bias": False, **se})  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def _ablations() -> Iterator[Row]:
 
 
 def statistics(architecture: senas.Architecture) -> int:
-    """Running means and variances of the batch norms, which the paper's section 6 counts among the parameters."""
+    """Return the number of running means and variances, which section 6 of the paper counts among the parameters."""
     with torch.device("meta"):
         network = senas.build_network(architecture)
     norms = (module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
@@ -114,7 +114,7 @@ def statistics(architecture: senas.Architecture) -> int:
 
 
 def compared(row: Row) -> dict[str, object]:
-    """A row with what senas counts."""
+    """Return a row together with the counts of senas, as plain data."""
     cost = senas.complexity(row.architecture)
     return {
         "name": row.name,
@@ -130,9 +130,9 @@ def compared(row: Row) -> dict[str, object]:
 
 
 def main() -> None:
-    """Print the comparison."""
+    """Print the comparison as a table or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
     if parser.parse_args().json:
         print(json.dumps([compared(row) for row in rows()], indent=1))
         return
@@ -144,7 +144,7 @@ def main() -> None:
         table.add_column(name, justify="right")
     notes: dict[str, str] = {}
     for row in rows():
-        cost, more = senas.complexity(row.architecture), statistics(row.architecture)
+        cost, batch_norm = senas.complexity(row.architecture), statistics(row.architecture)
         if row.unmatched:
             notes.setdefault(row.unmatched, "*" * (len(notes) + 1))
         table.add_row(
@@ -155,20 +155,21 @@ def main() -> None:
             f"{cost.flops:,}",
             "-" if row.params is None else f"{row.params:.1f}",
             f"{cost.params / 1e6:.2f}",
-            f"{(cost.params + more) / 1e6:.2f}",
-            _difference(row.params, (cost.params + more * row.statistics) / 1e6),
+            f"{(cost.params + batch_norm) / 1e6:.2f}",
+            _difference(row.params, (cost.params + batch_norm * row.statistics) / 1e6),
             f"{cost.params:,}",
         )
     Console(width=160).print(table)
     print(
         "GFLOPs are 1e9 multiply-adds. From reduction 2 to NoSqueeze the paper counts the running statistics of batch"
     )
-    print("norm among the parameters, and so does the difference there.")
+    print("norm among the parameters, and the difference there does as well.")
     for why, mark in notes.items():
         print(f"{mark} cannot be matched: {why}")
 
 
 def _difference(paper: float | None, ours: float) -> str:
+    """Return the relative difference of a count of senas from the paper's; empty if the paper gives none."""
     return "" if paper is None else f"{ours / paper - 1:+.2%}"
 
 

@@ -1,6 +1,6 @@
-"""Latency profiles of several spaces, batch sizes and types in one go, on a machine that has torch and numpy alone.
+"""Latency profiles of several spaces, batch sizes and number formats, on a machine that only has torch and numpy.
 
-`senas profile` does the same for one space and type where senas is installed with all it depends on.
+`senas profile` does the same for one space and number format if senas and all its dependencies are installed.
 
     python scripts/profile_device.py se-resnet-imagenet se-resnet-cifar --device cuda --dtype fp16 fp32 --batch 1 32 128
 """
@@ -11,28 +11,27 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for a checkout that is not installed
 
 import senas
-from senas.latency.identity import make_mode, profile_name
-from senas.latency.profiling import PROFILE_SECONDS, write_profile
+from senas.latency import PROFILE_SECONDS, make_mode, profile_name, write_profile
 
 
 def main() -> None:
-    """Measure, write a file for each, print a line for each."""
+    """Measure every profile, write it to a file and print a line on it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("space", nargs="+", help="shipped spaces or TOML files")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--execution", help="eager or compiled; on CUDA graph or eager")
-    parser.add_argument("--dtype", nargs="+", default=["fp32"], help="fp32, bf16; on CUDA also tf32, fp16")
-    parser.add_argument("--batch", nargs="+", type=int, default=[1], help="images per forward pass")
-    parser.add_argument("--memory-format", default="contiguous", help="contiguous or channels_last")
+    parser.add_argument("space", nargs="+", help="Shipped spaces or TOML files.")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="Device to measure.")
+    parser.add_argument("--execution", help="Execution: eager or compiled; on CUDA graph or eager.")
+    parser.add_argument("--dtype", nargs="+", default=["fp32"], help="Number formats: fp32, bf16; on CUDA tf32, fp16.")
+    parser.add_argument("--batch", nargs="+", type=int, default=[1], help="Images per forward pass.")
+    parser.add_argument("--memory-format", default="contiguous", help="Memory format: contiguous or channels_last.")
     parser.add_argument(
-        "--seconds", type=float, default=PROFILE_SECONDS, help="limit of the measuring, for each profile"
+        "--seconds", type=float, default=PROFILE_SECONDS, help="Time limit of the measuring, per profile."
     )
-    parser.add_argument("--share", type=float, default=1.0, help="of the cells with SE to measure")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("profiles"), help="folder for the files")
+    parser.add_argument("--share", type=float, default=1.0, help="Share of the cells with SE to measure.")
+    parser.add_argument("--seed", type=int, default=0, help="Random seed for images, networks and order.")
+    parser.add_argument("--out", type=Path, default=Path("profiles"), help="Folder for the files.")
     arguments = parser.parse_args()
     for name, dtype, batch in itertools.product(arguments.space, arguments.dtype, arguments.batch):
         start = time.monotonic()

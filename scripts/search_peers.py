@@ -1,10 +1,10 @@
-"""Other libraries' multi-objective optimisers on the tables of `benchmark_search.py`, each as its documentation has it.
+"""Other libraries' multi-objective optimisers on the tables of `benchmark_search.py`, used as they document it.
 
-A peer is a generator of the rows it evaluates, in order; one it proposes again costs nothing and is answered from
-memory. It sees the accuracy (maximised) and the cost (minimised) of what it evaluates.
+A peer is a generator of the row numbers that it evaluates, in order; a row that it proposes again is not counted again.
+It observes the accuracy (maximised) and the cost (minimised) of the rows that it evaluates.
 """
 
-# The libraries are an extra that development does without.
+# the libraries are an optional extra, which may be missing during development
 # pyright: reportMissingImports=false
 
 import warnings
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 if TYPE_CHECKING:
-    from search_table import Look, Table
+    from search_table import Observe, Table
 
-_IN_VAIN = 30  # proposals per evaluation, after which a peer that repeats itself has ended
+_MAX_PROPOSALS = 30  # proposals per evaluation at which a peer ends, so that one that repeats itself does
 
 
-def optuna_sampler(table: "Table", look: "Look", evaluations: int, seed: int, *, sampler: str) -> Iterator[int]:
-    """Optuna: NSGA-II, multivariate TPE or the Gaussian process sampler, with its defaults otherwise."""
+def optuna_sampler(table: "Table", observe: "Observe", evaluations: int, seed: int, *, sampler: str) -> Iterator[int]:
+    """Search with Optuna: NSGA-II, multivariate TPE or the Gaussian process sampler, with its defaults otherwise."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -32,19 +32,19 @@ def optuna_sampler(table: "Table", look: "Look", evaluations: int, seed: int, *,
         "gp": lambda: optuna.samplers.GPSampler(seed=seed),
     }[sampler]()
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=made)
-    for _ in range(_IN_VAIN * evaluations):
+    for _ in range(_MAX_PROPOSALS * evaluations):
         trial = study.ask()
-        picked = [trial.suggest_categorical(f"c{i}", range(len(known))) for i, known in enumerate(table.options)]
+        picked = [trial.suggest_categorical(f"c{i}", range(len(options))) for i, options in enumerate(table.options)]
         row = int(table.rows(np.array([picked]))[0])
         if row >= 0:
             yield row
-            study.tell(trial, [look(row), float(table.cost[row])])
+            study.tell(trial, [observe(row), float(table.cost[row])])
         else:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
 
-def pymoo_nsga2(table: "Table", look: "Look", evaluations: int, seed: int) -> Iterator[int]:
-    """pymoo: NSGA-II with a population of 50, on the integers of the choices, duplicates eliminated."""
+def pymoo_nsga2(table: "Table", observe: "Observe", evaluations: int, seed: int) -> Iterator[int]:
+    """Search with pymoo: NSGA-II with a population of 50, on integer choices, without duplicates."""
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.core.evaluator import Evaluator
     from pymoo.core.problem import Problem
@@ -54,8 +54,8 @@ def pymoo_nsga2(table: "Table", look: "Look", evaluations: int, seed: int) -> It
     from pymoo.operators.sampling.rnd import IntegerRandomSampling
     from pymoo.problems.static import StaticProblem
 
-    most = np.array([len(known) - 1 for known in table.options])
-    problem: Any = Problem(n_var=len(most), n_obj=2, xl=np.zeros(len(most)), xu=most, vtype=int)
+    upper = np.array([len(options) - 1 for options in table.options])
+    problem: Any = Problem(n_var=len(upper), n_obj=2, xl=np.zeros(len(upper)), xu=upper, vtype=int)
     algorithm = NSGA2(
         pop_size=50,
         sampling=IntegerRandomSampling(),
@@ -63,20 +63,21 @@ def pymoo_nsga2(table: "Table", look: "Look", evaluations: int, seed: int) -> It
         mutation=PM(vtype=float, repair=RoundingRepair()),
         eliminate_duplicates=True,
     )
-    algorithm.setup(problem, termination=("n_gen", _IN_VAIN * evaluations), seed=seed, verbose=False)
+    algorithm.setup(problem, termination=("n_gen", _MAX_PROPOSALS * evaluations), seed=seed, verbose=False)
     while algorithm.has_next():
         offspring: Any = algorithm.ask()
         rows = table.rows(offspring.get("X").astype(np.int64))
-        values = np.array([(-look(row), table.cost[row]) if row >= 0 else (0.0, table.cost.max()) for row in rows])
+        values = np.array([(-observe(row), table.cost[row]) if row >= 0 else (0.0, table.cost.max()) for row in rows])
         yield from (int(row) for row in rows if row >= 0)
         Evaluator().eval(StaticProblem(problem, F=values), offspring)
         algorithm.tell(infills=offspring)
 
 
-def botorch_qlognehvi(table: "Table", look: "Look", evaluations: int, seed: int) -> Iterator[int]:
-    """BoTorch: qLogNEHVI (Ament et al. 2023) over one-hot Gaussian processes on both objectives, 2 (L + 1) random rows.
+def botorch_qlognehvi(table: "Table", observe: "Observe", evaluations: int, seed: int) -> Iterator[int]:
+    """Search with BoTorch: qLogNEHVI (Ament et al. 2023) over Gaussian processes, after 2 (L + 1) random rows.
 
-    The acquisition function is maximised over 2,000 random rows of the table, new ones for every proposal.
+    Each objective has a Gaussian process on one-hot features. The acquisition function is maximised over 2,000 random
+    rows of the table, new ones for every proposal.
     """
     import torch
     from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
@@ -91,27 +92,27 @@ def botorch_qlognehvi(table: "Table", look: "Look", evaluations: int, seed: int)
     warnings.simplefilter("ignore")
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    hot = [table.choices[:, [i]] == np.array(known) for i, known in enumerate(table.options)]
-    features = torch.tensor(np.concatenate(hot, axis=1), dtype=torch.float64)
+    one_hot = [table.choices[:, [i]] == np.array(options) for i, options in enumerate(table.options)]
+    features = torch.tensor(np.concatenate(one_hot, axis=1), dtype=torch.float64)
     rows = rng.permutation(len(features))[: 2 * (len(table.options) + 1)].tolist()
     yield from rows
     while len(rows) < evaluations:
-        seen = features[rows]
-        target = torch.tensor([(look(row), -table.cost[row]) for row in rows], dtype=torch.float64)
-        models = [SingleTaskGP(seen, target[:, [i]], outcome_transform=Standardize(m=1)) for i in (0, 1)]
+        evaluated = features[rows]
+        target = torch.tensor([(observe(row), -table.cost[row]) for row in rows], dtype=torch.float64)
+        models = [SingleTaskGP(evaluated, target[:, [i]], outcome_transform=Standardize(m=1)) for i in (0, 1)]
         model = ModelListGP(*models)
         fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
         acquisition = qLogNoisyExpectedHypervolumeImprovement(
             model,
             ref_point=infer_reference_point(target[is_non_dominated(target)]).tolist(),
-            X_baseline=seen,
+            X_baseline=evaluated,
             sampler=SobolQMCNormalSampler(torch.Size([64]), seed=seed),
             prune_baseline=True,
         )
-        left = np.setdiff1d(np.arange(len(features)), rows)
-        left = rng.choice(left, min(2_000, len(left)), replace=False)
+        candidates = np.setdiff1d(np.arange(len(features)), rows)
+        candidates = rng.choice(candidates, min(2_000, len(candidates)), replace=False)
         with torch.no_grad():
-            best = int(left[int(acquisition(features[left][:, None]).argmax())])
+            best = int(candidates[int(acquisition(features[candidates][:, None]).argmax())])
         rows.append(best)
         yield best
 

@@ -1,122 +1,48 @@
 """senas: hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive.
 
-The names below are loaded when first used, so that building a network or measuring a device imports neither Ray nor
-NNI. No module is called like one of them, because importing it would put the module in the name's place.
+The names below are imported when they are first used, so that building a network or measuring a device imports neither
+Ray nor NNI.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from senas.version import __version__
+from senas.lazy import export_lazily
+from senas.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from senas.architecture import Architecture, Input
-    from senas.cells.cell import Cell
-    from senas.costs.budget import Budget, Cost, cost_of
-    from senas.costs.complexity import complexity
-    from senas.costs.model import CostModel
-    from senas.errors import SenasError
-    from senas.graph import architecture_graph
-    from senas.latency.model import LatencyModel
-    from senas.latency.profile import LatencyProfile
-    from senas.latency.profiling import profile_space
-    from senas.latency.sitting import recheck
-    from senas.layers.heads import Head
-    from senas.layers.stems import Stem
-    from senas.nn.network import build_network
-    from senas.nn.weights import load_network
-    from senas.references import reference
-    from senas.retraining import retrain
-    from senas.se import SEConfig
-    from senas.searching.run import Run
-    from senas.searching.search import resume, search
-    from senas.searching.trial import Trial
-    from senas.spaces.file import load_space
-    from senas.spaces.space import SearchSpace
-    from senas.training.data import Dataset, Split
-    from senas.training.evaluator import TrainingEvaluator
-    from senas.training.loop import Recipe
-    from senas.training.sources import load_data
+    from senas.architecture import Architecture as Architecture
+    from senas.architecture import Cell as Cell
+    from senas.architecture import Head as Head
+    from senas.architecture import Input as Input
+    from senas.architecture import SEConfig as SEConfig
+    from senas.architecture import Stem as Stem
+    from senas.architecture import reference as reference
+    from senas.costs import Budget as Budget
+    from senas.costs import Cost as Cost
+    from senas.costs import CostModel as CostModel
+    from senas.costs import complexity as complexity
+    from senas.costs import cost_of as cost_of
+    from senas.errors import SenasError as SenasError
+    from senas.execution import resume as resume
+    from senas.execution import search as search
+    from senas.latency import LatencyModel as LatencyModel
+    from senas.latency import LatencyProfile as LatencyProfile
+    from senas.latency import profile_space as profile_space
+    from senas.latency import recheck as recheck
+    from senas.nn import architecture_graph as architecture_graph
+    from senas.nn import build_network as build_network
+    from senas.nn import load_network as load_network
+    from senas.runs import Run as Run
+    from senas.runs import Trial as Trial
+    from senas.spaces import SearchSpace as SearchSpace
+    from senas.spaces import load_space as load_space
+    from senas.strategies import Problem as Problem
+    from senas.strategies import ProposingStrategy as ProposingStrategy
+    from senas.training import Dataset as Dataset
+    from senas.training import Recipe as Recipe
+    from senas.training import Split as Split
+    from senas.training import TrainingEvaluator as TrainingEvaluator
+    from senas.training import load_data as load_data
+    from senas.training import retrain as retrain
 
-_HOME = {
-    "Architecture": "architecture",
-    "Budget": "costs.budget",
-    "Cell": "cells.cell",
-    "Cost": "costs.budget",
-    "CostModel": "costs.model",
-    "Dataset": "training.data",
-    "Head": "layers.heads",
-    "Input": "architecture",
-    "LatencyModel": "latency.model",
-    "LatencyProfile": "latency.profile",
-    "Recipe": "training.loop",
-    "Run": "searching.run",
-    "SEConfig": "se",
-    "SearchSpace": "spaces.space",
-    "SenasError": "errors",
-    "Split": "training.data",
-    "Stem": "layers.stems",
-    "TrainingEvaluator": "training.evaluator",
-    "Trial": "searching.trial",
-    "architecture_graph": "graph",
-    "build_network": "nn.network",
-    "complexity": "costs.complexity",
-    "cost_of": "costs.budget",
-    "load_data": "training.sources",
-    "load_network": "nn.weights",
-    "load_space": "spaces.file",
-    "profile_space": "latency.profiling",
-    "recheck": "latency.sitting",
-    "reference": "references",
-    "resume": "searching.search",
-    "retrain": "retraining",
-    "search": "searching.search",
-}
-
-__all__ = [
-    "Architecture",
-    "Budget",
-    "Cell",
-    "Cost",
-    "CostModel",
-    "Dataset",
-    "Head",
-    "Input",
-    "LatencyModel",
-    "LatencyProfile",
-    "Recipe",
-    "Run",
-    "SEConfig",
-    "SearchSpace",
-    "SenasError",
-    "Split",
-    "Stem",
-    "TrainingEvaluator",
-    "Trial",
-    "__version__",
-    "architecture_graph",
-    "build_network",
-    "complexity",
-    "cost_of",
-    "load_data",
-    "load_network",
-    "load_space",
-    "profile_space",
-    "recheck",
-    "reference",
-    "resume",
-    "retrain",
-    "search",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'senas' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"senas.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+export_lazily(globals())

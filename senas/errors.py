@@ -1,62 +1,66 @@
-"""Errors that a user can cause or has to hear about; each message is one line: what, where, found, allowed."""
+"""Errors that a user can cause or that are reported to one; each message is one line: what, where, found, allowed."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class SenasError(ValueError):
-    """Wrong input. The command line prints the message and exits with status 2."""
+    """Error for wrong input. The command line prints the message and exits with status 2."""
 
 
 class ParseError(SenasError):
-    """A file or value does not have the form its reader expects."""
+    """Error for a file or value that does not have the expected form."""
 
 
 class ArchitectureError(SenasError):
-    """An architecture cannot be built as described."""
+    """Error for an architecture that cannot be built as described."""
 
 
 class SpaceError(SenasError):
-    """A search space contradicts itself or its backbone."""
+    """Error for a search space that contradicts itself or its backbone."""
 
 
 class ProfileError(SenasError):
-    """A latency profile does not fit what it is asked for."""
+    """Error for a latency profile that cannot be used for what is requested."""
 
 
 class BudgetError(SenasError):
-    """A budget that no architecture of the space can keep, or that is no budget at all."""
+    """Error for a budget that no architecture of the space can keep, or that is not a valid budget."""
 
 
 class DataError(SenasError):
-    """A data set that cannot be found, read, or fed to the network."""
+    """Error for a data set that cannot be found, read, or used with the network."""
 
 
 class RunError(SenasError):
-    """A run folder that cannot be created, opened, or does not hold what is asked of it."""
+    """Error for a run folder that cannot be created or opened, or does not contain what is requested."""
 
 
 class OptionError(SenasError):
-    """An argument outside its allowed values."""
+    """Error for an argument outside its allowed values."""
 
 
 class FailedError(RuntimeError):
-    """What was asked for was done, in vain. The command line prints the message and exits with status 1."""
+    """Error for correct input with a failed outcome. The command line prints the message and exits with status 1."""
 
 
 class SearchFailedError(FailedError):
-    """A search that ran as asked and has nothing to show."""
+    """Error for a search that ran on correct input and has no result."""
 
 
 class TrainingDivergedError(FailedError):
-    """The loss is no longer a finite number."""
+    """Error for a training whose loss is no longer a finite number."""
 
 
 def one_of(value: str, allowed: Iterable[str]) -> str:
-    """Say that `value` was found where one of `allowed` belongs, pointing at the nearest of them.
+    """Return the part of an error message that names a wrong value, the allowed ones and the most similar of them.
+
+    Args:
+        value: Value that was found.
+        allowed: Allowed values.
 
     Returns:
-        The tail of an error message, such as `found 'standart', did you mean 'standard'? allowed: identity, standard`.
+        The end of an error message, such as `found 'standart', did you mean 'standard'? allowed: identity, standard`.
     """
     options = sorted(allowed)
     value = value if len(value) <= 60 else f"{value[:57]}..."

@@ -1,3 +1,3 @@
-"""The version of senas, the one place that says it."""
+"""The version of senas, defined in this file alone."""
 
 __version__ = "0.1.0"

@@ -10,18 +10,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in two processes;
 
 import pytest
 
-from senas.architecture import Part
+from senas.architecture.network import Part
 from senas.costs.budget import Budget
-from senas.latency.calibration import Calibration
-from senas.latency.identity import make_mode, this_code, this_device, this_software
-from senas.latency.measurement import Measurement
-from senas.latency.parts import load_of
-from senas.latency.profile import LatencyProfile
-from senas.latency.sections import Anchor, Entry, Protocol, Provenance, Space
-from senas.latency.validation import validate
-from senas.searching.record import RunRecord, SearchOptions
-from senas.spaces.file import load_space
+from senas.latency.devices.environment import make_mode, this_code, this_device, this_software
+from senas.latency.measurement.samples import Measurement
+from senas.latency.prediction.calibration import Calibration
+from senas.latency.prediction.features import structural_features
+from senas.latency.prediction.validation import validate
+from senas.latency.profile.profile import LatencyProfile
+from senas.latency.profile.sections import Anchor, Entry, MeasurementProtocol, ProfiledSpace, Provenance
+from senas.runs.config import RunRecord, SearchOptions
 from senas.spaces.space import SearchSpace
+from senas.spaces.toml_file import load_space
 
 
 @pytest.hookimpl(tryfirst=True)  # before --hypothesis-profile is looked at
@@ -34,6 +34,11 @@ def pytest_configure() -> None:
     settings.register_profile("short", common, max_examples=60, derandomize=True)
     settings.register_profile("long", common, max_examples=1_000, print_blob=True)
     settings.load_profile("short")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run slow tests first, those of the documentation before others: so no process waits long for another's last."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path.name != "test_docs.py"))
 
 
 TINY_SPACE = """
@@ -78,7 +83,9 @@ def smaller(space: SearchSpace) -> SearchSpace:
 
 def formula_ms(part: Part) -> float:
     """A made-up latency: 1 microsecond per output element, 50 more for an SE block."""
-    return 1e-3 * (part.outflow.channels * part.outflow.size**2 + 50 * (getattr(part.layer, "se", None) is not None))
+    return 1e-3 * (
+        part.out_shape.channels * part.out_shape.size**2 + 50 * (getattr(part.layer, "se", None) is not None)
+    )
 
 
 def measurement(ms: float) -> Measurement:
@@ -88,20 +95,20 @@ def measurement(ms: float) -> Measurement:
 
 def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
     """A profile of this machine whose every entry follows `formula_ms`, with a 95 % bound of 1.1."""
-    anchor = space.extreme(formula_ms)
+    anchor = space.cheapest(formula_ms)
     fields = {
-        "space": Space(name=space.name, digest=space.digest),
+        "space": ProfiledSpace(name=space.name, digest=space.digest),
         "device": this_device("cpu"),
         "software": this_software(),
         "code": this_code(),
         "mode": make_mode("cpu", space.input),
-        "protocol": Protocol(
+        "protocol": MeasurementProtocol(
             clock="a formula",
             seconds=1.0,
             rounds=1,
-            sittings=1,
-            sure_parts=1.0,
-            sure_networks=1.0,
+            sessions=1,
+            precise_parts=1.0,
+            precise_networks=1.0,
             dropped=0,
             share=1.0,
             seed=0,
@@ -110,12 +117,12 @@ def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
             offset_ms=0.0, scale=1.0, ms_per_megabyte=0.0, ms_per_operation=0.0, ratios=(1.0,) * 18 + (1.1,)
         ),
         "validation": validate([1.0, 2.0], [1.0, 2.0], repeat_error=0.0),
-        "provenance": Provenance(created="2026-01-01T00:00:00+00:00", seconds=1.0, sessions=1),
+        "provenance": Provenance(created="2026-01-01T00:00:00+00:00", seconds=1.0, invocations=1),
         "anchors": (Anchor(architecture=anchor, operations=50, latency_ms=sum(map(formula_ms, anchor.parts()))),),
         "entries": {
             part.key: Entry(
-                weight_bytes=load_of(part).weight_bytes,
-                operations=load_of(part).operations,
+                weight_bytes=structural_features(part).weight_bytes,
+                operations=structural_features(part).operations,
                 measured=measurement(formula_ms(part)),
             )
             for part in dict.fromkeys([*space.parts, *(part.without_se() for part in space.parts)])
@@ -154,7 +161,9 @@ def run_record(space: SearchSpace, **changes) -> RunRecord:
 def ray_local() -> Iterator[None]:
     """A local Ray that all searches of the session share."""
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # workers import the tests' evaluate functions
+    here = Path(__file__).parent
+    folders = [here, *(path for path in here.iterdir() if path.is_dir())]
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, folders))  # workers import the tests' evaluate functions
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

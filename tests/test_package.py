@@ -5,11 +5,14 @@ import sys
 import zipfile
 from pathlib import Path
 
-from senas.spaces.file import load_space, shipped_spaces
+import pytest
+
+from senas.spaces.toml_file import load_space, shipped_spaces
 
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.slow  # builds a wheel
 def test_a_wheel_installed_elsewhere_finds_its_spaces_and_profiles(tmp_path):
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
@@ -19,8 +22,8 @@ def test_a_wheel_installed_elsewhere_finds_its_spaces_and_profiles(tmp_path):
         archive.extractall(elsewhere)
     code = """
 import senas
-from senas.resources import shipped_folder
-from senas.spaces.file import shipped_spaces
+from senas.io import shipped_folder
+from senas.spaces import shipped_spaces
 print(senas.__file__)
 print(*(f"{name}={senas.load_space(name).size}" for name in shipped_spaces()))
 print((shipped_folder("profiles") / "README.md").is_file())

@@ -1,4 +1,4 @@
-"""The command line: reads arguments, calls one function, prints what came of it and the next command."""
+"""Command line: one file a command, which reads arguments, calls one function, and prints the result."""
 
 import sys
 from collections.abc import Sequence
@@ -7,13 +7,19 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from senas.cli import describing, results, searching
+from senas.cli.complexity import complexity
+from senas.cli.front import front
+from senas.cli.plot import plot
+from senas.cli.profile import profile
+from senas.cli.resume import resume
+from senas.cli.retrain import retrain
+from senas.cli.search import search
+from senas.cli.spaces import spaces
 from senas.errors import FailedError, SenasError
 from senas.version import __version__
 
 app = typer.Typer(
     name="senas",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -32,26 +38,21 @@ def options(
         bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive."""
+    """Hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive.
+
+    The Python API is described in the documentation and by help(senas).
+    """
 
 
-for command in (
-    describing.spaces,
-    searching.search,
-    searching.resume,
-    results.front,
-    results.plot,
-    results.retrain,
-    describing.profile,
-    describing.complexity,
-):
+for command in (spaces, search, resume, front, plot, retrain, profile, complexity):
     app.command()(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(given or ["--help"], standalone_mode=False)
     except SenasError as error:
         _fail(str(error), 2)
     except FailedError as error:
@@ -68,6 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    """Print one line and leave."""
+    """Print one line and exit."""
     typer.echo(f"senas: {' '.join(message.split())}", err=True)
     sys.exit(status)

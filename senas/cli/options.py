@@ -1,24 +1,111 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands have, and options made from the data class that declares them."""
 
+import inspect
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from typer import Argument, Option
 
-SpaceArgument = Annotated[str, Argument(metavar="SPACE", help="A shipped space (see: senas spaces) or a TOML file.")]
-RunArgument = Annotated[Path, Argument(metavar="RUN", help="The folder of a run.")]
-EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
-DataOption = Annotated[str, Option(help="digits, cifar10, cifar100, npz:FILE or imagefolder:DIR.")]
-DeviceOption = Annotated[str, Option(help="cpu or cuda.")]
-ExecutionOption = Annotated[
-    str | None, Option(help="How latency is measured: eager or compiled; on CUDA graph or eager.")
-]
-AddressOption = Annotated[str | None, Option(help="HOST:PORT of a running Ray cluster's head to join, or auto.")]
-BaselineOption = Annotated[
-    bool, Option("--baseline", help="Then train the plain and the all-SE template, and random search of the same size.")
-]
-TrialLimitOption = Annotated[str | None, Option(help="A trial that takes longer has failed: 90s, 30m, 2h.")]
-JsonOption = Annotated[bool, Option("--json", help="Print JSON for machines.")]
+from senas.errors import OptionError, one_of
+from senas.io import OptionInfo, check_option, flag_of, options_of
 
-RETRIES_HELP = "More attempts at a trial that raised, ran out of memory or lost its worker."
-REPLICATE_HELP = "At last, more trainings where it is least certain what is on the front."
+Command = TypeVar("Command", bound=Callable[..., None])
+
+SpaceArgument = Annotated[str, Argument(metavar="SPACE", help="Shipped space (see: senas spaces) or TOML file.")]
+RunArgument = Annotated[Path, Argument(metavar="RUN", help="Folder of a run.")]
+EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
+DataOption = Annotated[str, Option(help="Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR.")]
+DeviceOption = Annotated[str, Option(help="Device: cpu or cuda.")]
+ExecutionOption = Annotated[
+    str | None, Option(help="How networks run while they are measured: eager or compiled; on CUDA graph or eager.")
+]
+AddressOption = Annotated[str | None, Option(help="HOST:PORT of the head of a running Ray cluster to join, or auto.")]
+JsonOption = Annotated[bool, Option("--json", help="Print JSON.")]
+
+
+def with_options(
+    kind: Any, *, chosen: Callable[[str, OptionInfo], bool], optional: bool = False
+) -> Callable[[Command], Command]:
+    """Return a decorator that adds options of a data class to a command, which takes them as `**options`.
+
+    Args:
+        kind: Data class whose fields are declared with `senas.io.option`.
+        chosen: Function of a field's name and its option that returns whether the command has it.
+        optional: Whether every option is `None` unless it is given, as in a resumption.
+    """
+    names, hints = options_of(kind), get_type_hints(kind)
+    defaults = {each.name: None if each.default is MISSING else each.default for each in fields(kind)}
+
+    def parameter(name: str, info: OptionInfo) -> inspect.Parameter:
+        types = [each for each in get_args(hints[name]) if each is not type(None)] or [hints[name]]
+        plain = str if info.parse is not None or types[0] not in (int, float, bool) else types[0]
+        default = None if optional and plain is not bool else defaults[name]
+        annotation = plain if default is not None else plain | None
+        return inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=Annotated[annotation, Option(flag_of(name, info), help=info.help)],
+        )
+
+    added = [parameter(name, info) for name, info in names.items() if chosen(name, info)]
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + added
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # what Typer reads
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
+
+    return decorate
+
+
+def parsed_options(kind: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of options that a command was given, without those that are `None`.
+
+    Raises:
+        SenasError: A text that is not a value of its option, or a value outside its limits; the message names the flag.
+    """
+    known, values = options_of(kind), {}
+    for name, given in options.items():
+        if given is not None:
+            info = known[name]
+            flag = flag_of(name, info)
+            values[name] = given if info.parse is None else info.parse(given, flag)
+            check_option(flag, values[name], info)
+    return values
+
+
+def check_one_of(option: str, value: str, allowed: Collection[str]) -> str:
+    """Return a value that is one of `allowed`, or raise an `OptionError` that names the option."""
+    if value not in allowed:
+        raise OptionError(f"{option}: {one_of(value, allowed)}")
+    return value
+
+
+def parse_whole(option: str, text: str) -> int:
+    """Return a whole number, or raise an `OptionError` that names the option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"{option}: found '{text}', expected whole numbers such as 2,3,4") from None
+
+
+def check_device(device: str, *, here: bool = True) -> Any:
+    """Return a kind of device.
+
+    Raises:
+        OptionError: An unknown kind or, with `here`, one that this machine does not have.
+    """
+    from senas.latency import DeviceKind
+
+    check_one_of("--device", device, get_args(DeviceKind))
+    if here and device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise OptionError("--device: found cuda, but torch sees no CUDA device here, allowed: cpu")
+    return device

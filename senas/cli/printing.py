@@ -1,4 +1,4 @@
-"""What commands print: results, progress and notes, the next command."""
+"""Output of the commands: results, progress and notes, the next command."""
 
 import shlex
 from pathlib import Path
@@ -10,18 +10,18 @@ from rich.console import Console
 from senas.errors import RunError
 
 if TYPE_CHECKING:
-    from senas.searching.findings import Findings
-    from senas.searching.run import Run
+    from senas.analysis import RunSummary
+    from senas.runs import Run
 
 
 def console() -> Console:
-    """For results: standard output, wide enough for a table where it is not a terminal."""
+    """Return the console for results: standard output, wide enough for a table if it is not a terminal."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=140)
 
 
 def progress_console() -> Console:
-    """For progress and notes: standard error."""
+    """Return the console for progress and notes: standard error."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -30,34 +30,52 @@ def next_command(*words: str) -> None:
     typer.echo(f"next: {shlex.join(words)}")
 
 
-def show_run(folder: Path) -> None:
-    """The front of a run as a table, its pictures drawn, and what to do next."""
-    from senas.report.figure import plot_run
-    from senas.searching.run import Run
+def show_run(run: "Run") -> None:
+    """Print the front of a run, draw its pictures, and print the next command."""
+    from senas.analysis import summarize_run
+    from senas.report import plot_run
 
-    run = Run(folder)
-    findings = run.findings()
-    print_front(run, findings)
+    summary = summarize_run(run)
+    print_front(run, summary)
     try:
-        paths = plot_run(run, findings)
-    except RunError as error:  # a full disk: the search is done all the same
+        paths = plot_run(run, summary)
+    except RunError as error:  # on a full disk: the search is complete without the pictures
         progress_console().print(f"no pictures: {error}", markup=False)
-        next_command("senas", "plot", str(folder), "--out", "DIR")
+        next_command("senas", "plot", str(run.folder), "--out", "DIR")
         return
     for path in paths:
         typer.echo(str(path))
-    next_command("senas", "retrain", str(folder))
+    next_command("senas", "retrain", str(run.folder))
 
 
-def print_front(run: "Run", findings: "Findings | None") -> None:
-    """The front as a table, with what is to be believed of it."""
-    from senas.report.tables import findings_caption, front_caption, front_table
+def print_front(run: "Run", summary: "RunSummary | None") -> None:
+    """Print the front as a table, with lines on its estimates and its latest measurements."""
+    from senas.report import front_caption, front_table, summary_caption
 
     target, budget, trials = console(), run.record.options.budget, run.front()
     wide = target.width >= 120
-    target.print(front_table(trials, findings=findings, with_se=wide))
+    target.print(front_table(trials, summary=summary, with_se=wide))
     if not wide:
         for trial in trials:
             typer.echo(f"trial {trial.number}: SE {trial.architecture.describe_se()}")
-    for line in [*findings_caption(findings, run.objective), *front_caption(trials, budget)]:
+    for line in [*summary_caption(summary, run.objective), *front_caption(trials, budget)]:
         typer.echo(line)
+
+
+def interrupted(folder: Path) -> None:
+    """Print what an interrupted search has kept, and exit."""
+    from collections import Counter
+
+    from senas.runs import JOURNAL_FILE, Run
+
+    if (folder / JOURNAL_FILE).exists():
+        run = Run(folder)
+        ended = Counter(trial.purpose for trial in run.trials() if trial.status != "running")
+        counts = [f"{ended['search']} of {run.record.trials} trials"]
+        counts += [f"{ended['baseline']} of the baseline"] if ended["baseline"] else []
+        counts += [f"{ended['replicate']} replicates"] if ended["replicate"] else []
+        progress_console().print(f"interrupted; {', '.join(counts)} have ended and are kept")
+        next_command("senas", "resume", str(folder))
+    else:
+        progress_console().print("interrupted before the first trial; there is nothing to keep")
+    raise typer.Exit(130)

@@ -1,1 +1,33 @@
-"""What a network takes on a device: measured, written down, predicted. Needs torch and numpy, nothing else."""
+"""Latency of networks on a device: measurement, profiles and prediction. Its only dependencies are torch and numpy."""
+
+from typing import TYPE_CHECKING
+
+from senas.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from senas.latency.devices.environment import DTYPES as DTYPES
+    from senas.latency.devices.environment import DeviceKind as DeviceKind
+    from senas.latency.devices.environment import make_mode as make_mode
+    from senas.latency.devices.environment import profile_name as profile_name
+    from senas.latency.devices.environment import source_digest as source_digest
+    from senas.latency.devices.factory import open_device as open_device
+    from senas.latency.measurement.session import SESSION_SECONDS as SESSION_SECONDS
+    from senas.latency.measurement.session import MeasurementSession as MeasurementSession
+    from senas.latency.measurement.session import MeasureNetworks as MeasureNetworks
+    from senas.latency.measurement.session import measure_in_process as measure_in_process
+    from senas.latency.measurement.session import measure_in_subprocess as measure_in_subprocess
+    from senas.latency.prediction.calibration import CONFIDENCE as CONFIDENCE
+    from senas.latency.prediction.calibration import Drift as Drift
+    from senas.latency.prediction.validation import repeat_error as repeat_error
+    from senas.latency.prediction.validation import validate as validate
+    from senas.latency.profile.builder import PROFILE_SECONDS as PROFILE_SECONDS
+    from senas.latency.profile.builder import profile_space as profile_space
+    from senas.latency.profile.builder import write_profile as write_profile
+    from senas.latency.profile.drift_check import drift_of as drift_of
+    from senas.latency.profile.drift_check import recheck as recheck
+    from senas.latency.profile.drift_check import run_profile_session as run_profile_session
+    from senas.latency.profile.lookup import LatencyModel as LatencyModel
+    from senas.latency.profile.plan import networks_seen as networks_seen
+    from senas.latency.profile.profile import LatencyProfile as LatencyProfile
+
+export_lazily(globals())

@@ -1,1 +1,19 @@
-"""Architecture to torch module: the SE block, the cells that host it, the network."""
+"""Architectures as torch modules: the SE block, the network, its graph, and its weights on disk."""
+
+from typing import TYPE_CHECKING
+
+from senas.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from senas.nn.graph import architecture_graph as architecture_graph
+    from senas.nn.network import Network as Network
+    from senas.nn.network import build_network as build_network
+    from senas.nn.network import build_part as build_part
+    from senas.nn.se import SqueezeExcite as SqueezeExcite
+    from senas.nn.weights import WEIGHTS_FILE as WEIGHTS_FILE
+    from senas.nn.weights import load_network as load_network
+    from senas.nn.weights import load_tensors as load_tensors
+    from senas.nn.weights import require_same as require_same
+    from senas.nn.weights import save_network as save_network
+
+export_lazily(globals())

@@ -1,73 +1,96 @@
-"""Layout to torch module: one torch module per operation, named in the state dict by what it does."""
+"""From a layout to a torch module: one torch module per operation, named in the state dict after the operation."""
 
 from collections import Counter, OrderedDict
 
 from torch import nn
 
+from senas.architecture import (
+    SE,
+    Activation,
+    BatchNorm,
+    Chain,
+    Concat,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Operation,
+    PadChannels,
+    Pool,
+    Scale,
+    ShakeSum,
+    Shape,
+    Shift,
+    Shuffle,
+    Subsample,
+    Sum,
+)
 from senas.errors import ArchitectureError
-from senas.layers import operations as ops
-from senas.layers.layout import Chain, Concat, Operation, ShakeSum, Shape, Sum
 from senas.nn import modules
 from senas.nn.se import SqueezeExcite
 
 _ACTIVATIONS = {"relu": nn.ReLU, "hardswish": nn.Hardswish, "silu": nn.SiLU}
-_FRESH = (ops.Conv, ops.BatchNorm, ops.Linear, Sum, Concat)  # give a tensor that nothing else reads
+_FRESH = (Conv, BatchNorm, Linear, Sum, Concat)  # their output is a new tensor that nothing else reads
 
 
-def build(operation: Operation, inflow: Shape, *, inplace: bool = False) -> nn.Module:
+def build(operation: Operation, in_shape: Shape, *, inplace: bool = False) -> nn.Module:
     """Build the torch module of an operation.
 
     Args:
-        operation: a layer's layout or a step of it.
-        inflow: the shape that flows in.
-        inplace: whether an activation may overwrite what flows in.
+        operation: Layout of a layer, or a step of it.
+        in_shape: Shape of the input.
+        inplace: Whether an activation may overwrite its input.
+
+    Raises:
+        ArchitectureError: The name of a branch is an attribute of torch modules.
     """
     match operation:
         case Chain(steps=steps):
-            return _chain(steps, inflow)
+            return _chain(steps, in_shape)
         case ShakeSum(branches=branches):
-            return _side_by_side(modules.ShakeSum, branches, inflow)
+            return _side_by_side(modules.BranchShakeSum, branches, in_shape)
         case Sum(branches=branches):
-            return _side_by_side(modules.Sum, branches, inflow)
+            return _side_by_side(modules.BranchSum, branches, in_shape)
         case Concat(branches=branches):
-            return _side_by_side(modules.Concat, branches, inflow)
-        case ops.Conv(channels, stride=stride, groups=groups, bias=bias):
+            return _side_by_side(modules.BranchConcat, branches, in_shape)
+        case Conv(channels, stride=stride, groups=groups, bias=bias):
             kernels, paddings = operation.kernels, operation.paddings
-            return nn.Conv2d(inflow.channels, channels, kernels, stride, paddings, groups=groups, bias=bias)
-        case ops.BatchNorm():
-            return nn.BatchNorm2d(inflow.channels)
-        case ops.Activation(kind):
+            return nn.Conv2d(in_shape.channels, channels, kernels, stride, paddings, groups=groups, bias=bias)
+        case BatchNorm():
+            return nn.BatchNorm2d(in_shape.channels)
+        case Activation(kind):
             return _ACTIVATIONS[kind](inplace=inplace)
-        case ops.SE(config=config):
-            return nn.Sequential() if config is None else SqueezeExcite(inflow.channels, config)
-        case ops.Pool("max", kernel, stride, padding, ceil):
+        case SE(config=config):
+            return nn.Sequential() if config is None else SqueezeExcite(in_shape.channels, config)
+        case Pool("max", kernel, stride, padding, ceil):
             return nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil)
-        case ops.Pool("avg", kernel, stride, padding, ceil):
+        case Pool("avg", kernel, stride, padding, ceil):
             return nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil, count_include_pad=False)
-        case ops.GlobalPool():
+        case GlobalPool():
             return nn.AdaptiveAvgPool2d(1)
-        case ops.Flatten():
+        case Flatten():
             return nn.Flatten()
-        case ops.Linear(channels):
-            return nn.Linear(inflow.channels, channels)
-        case ops.Dropout(rate):
+        case Linear(channels):
+            return nn.Linear(in_shape.channels, channels)
+        case Dropout(rate):
             return nn.Dropout(rate)
-        case ops.Subsample(stride):
-            return modules.Subsample(stride)
-        case ops.Shift():
-            return modules.Shift()
-        case ops.PadChannels(channels):
-            return modules.PadChannels(channels - inflow.channels)
-        case ops.Shuffle(groups):
+        case Subsample(stride):
+            return modules.SubsampleModule(stride)
+        case Shift():
+            return modules.ShiftModule()
+        case PadChannels(channels):
+            return modules.PadChannelsModule(channels - in_shape.channels)
+        case Shuffle(groups):
             return nn.ChannelShuffle(groups)
-        case ops.Scale(factor):
-            return modules.Scale(factor)
-    raise TypeError(f"no torch module for {operation}")  # an operation that layouts know and this function does not
+        case Scale(factor):
+            return modules.ScaleModule(factor)
+    raise TypeError(f"no torch module for {operation}")  # an operation that has no case above
 
 
-def _chain(steps: tuple[Operation, ...], inflow: Shape) -> nn.Sequential:
-    """The steps in order; named by what they do, and numbered where a chain does it more than once."""
-    taken = [step for step in steps if not (isinstance(step, ops.SE) and step.config is None)]
+def _chain(steps: tuple[Operation, ...], in_shape: Shape) -> nn.Sequential:
+    """Return the steps in order, named after their operations, and numbered if an operation occurs more than once."""
+    taken = [step for step in steps if not (isinstance(step, SE) and step.config is None)]
     total, seen = Counter(map(_name, taken)), Counter[str]()
     built: OrderedDict[str, nn.Module] = OrderedDict()
     before: Operation | None = None
@@ -75,24 +98,24 @@ def _chain(steps: tuple[Operation, ...], inflow: Shape) -> nn.Sequential:
         name = _name(step)
         seen[name] += 1
         unique = name if total[name] == 1 else f"{name}{seen[name]}"
-        built[unique] = build(step, inflow, inplace=isinstance(before, _FRESH))
-        inflow, before = step.shape(inflow), step
+        built[unique] = build(step, in_shape, inplace=isinstance(before, _FRESH))
+        in_shape, before = step.shape(in_shape), step
     return nn.Sequential(built)
 
 
-def _side_by_side(kind: type[nn.ModuleDict], branches: dict[str, Operation], inflow: Shape) -> nn.ModuleDict:
+def _side_by_side(kind: type[nn.ModuleDict], branches: dict[str, Operation], in_shape: Shape) -> nn.ModuleDict:
     built = kind()
     for name, branch in branches.items():
         if hasattr(built, name):
             raise ArchitectureError(
                 f"branch: found '{name}', allowed: any name that torch modules have no attribute of"
             )
-        built[name] = build(branch, inflow)
+        built[name] = build(branch, in_shape)
     return built
 
 
 def _name(operation: Operation) -> str:
-    names = {ops.BatchNorm: "norm", ops.GlobalPool: "pool", ShakeSum: "shake", ops.PadChannels: "pad"}
-    if isinstance(operation, ops.Activation):
+    names = {BatchNorm: "norm", GlobalPool: "pool", ShakeSum: "shake", PadChannels: "pad"}
+    if isinstance(operation, Activation):
         return operation.kind
     return names.get(type(operation), type(operation).__name__.lower())

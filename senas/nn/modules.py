@@ -1,38 +1,38 @@
-"""The torch modules of operations that torch has no module for."""
+"""Torch modules for operations that torch has no module for."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Sum(nn.ModuleDict):
-    """The sum of what the branches make of x."""
+class BranchSum(nn.ModuleDict):
+    """The sum of the outputs of all branches."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to what each branch gives."""
+        """Map (B, C, H, W) to the shape that all branches return."""
         first, *others = [branch(x) for branch in self.values()]
         for other in others:
             first = first + other
         return first
 
 
-class Concat(nn.ModuleDict):
-    """What the branches make of x, their channels one after the other."""
+class BranchConcat(nn.ModuleDict):
+    """The concatenation of the outputs of all branches along the channels."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C1 + C2 + ..., H', W')."""
+        """Map (B, C, H, W) to (B, C1 + C2 + ..., H', W')."""
         return torch.cat([branch(x) for branch in self.values()], dim=1)
 
 
-class ShakeSum(nn.ModuleDict):
+class BranchShakeSum(nn.ModuleDict):
     """Shake-shake regularisation of two branches, drawn per image (Gastaldi 2017).
 
-    In training each image draws alpha for the output and, independently, beta for the gradient from U(0, 1); in
-    evaluation mode both are 0.5.
+    In training, alpha for the output and, independently, beta for the gradient are drawn from U(0, 1) for each image;
+    in evaluation mode both are 0.5.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to alpha * first(x) + (1 - alpha) * second(x)."""
+        """Map (B, C, H, W) to alpha * first(x) + (1 - alpha) * second(x)."""
         first, second = (branch(x) for branch in self.values())
         if not self.training:
             return 0.5 * (first + second)
@@ -41,39 +41,39 @@ class ShakeSum(nn.ModuleDict):
         return seen_by_gradient + (torch.lerp(second, first, alpha) - seen_by_gradient).detach()
 
 
-class Subsample(nn.Module):
-    """Every `stride`-th pixel."""
+class SubsampleModule(nn.Module):
+    """Every `stride`-th pixel in both directions."""
 
     def __init__(self, stride: int):
         super().__init__()
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
+        """Map (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
         return x[:, :, :: self.stride, :: self.stride]
 
 
-class Shift(nn.Module):
-    """The map moved right and down by one pixel, zeros in the first row and column."""
+class ShiftModule(nn.Module):
+    """A shift of the map by one pixel to the right and down; the first row and column become zero."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Map (B, C, H, W) to the same shape."""
         return F.pad(x, (1, -1, 1, -1))
 
 
-class PadChannels(nn.Module):
-    """Zeros for channels that are new."""
+class PadChannelsModule(nn.Module):
+    """Padding with `extra` channels of zeros."""
 
     def __init__(self, extra: int):
         super().__init__()
         self.extra = extra
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C + extra, H, W)."""
+        """Map (B, C, H, W) to (B, C + extra, H, W)."""
         return F.pad(x, (0, 0, 0, 0, 0, self.extra))
 
 
-class Scale(nn.Module):
+class ScaleModule(nn.Module):
     """Multiplication by a constant."""
 
     def __init__(self, factor: float):
@@ -81,5 +81,5 @@ class Scale(nn.Module):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Map (B, C, H, W) to the same shape."""
         return x * self.factor

@@ -1,4 +1,4 @@
-"""Architecture to torch module, part by part, so that a part measured alone is the part that runs in the network."""
+"""From an architecture to a torch module, part by part: a part measured alone is the same module as in the network."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ class Network(nn.Module):
     """The network of an architecture.
 
     Args:
-        arch: what to build.
+        arch: Architecture to build.
     """
 
     def __init__(self, arch: Architecture):
@@ -27,7 +27,7 @@ class Network(nn.Module):
 
 
 def build_network(arch: Architecture, *, seed: int = 0) -> Network:
-    """Build the torch module of an architecture, its weights drawn from `seed` alone.
+    """Build the torch module of an architecture, with weights that depend on `seed` alone.
 
     Returns:
         A module in training mode that maps (B, input channels, size, size) to logits (B, classes).
@@ -42,5 +42,5 @@ def build_network(arch: Architecture, *, seed: int = 0) -> Network:
 
 
 def build_part(part: Part) -> nn.Module:
-    """Build one part; its input is (B, part.inflow.channels, part.inflow.size, part.inflow.size)."""
-    return build(part.layout, part.inflow)
+    """Build the torch module of one part; its input is (B, C, H, W) with the channels and size of `part.in_shape`."""
+    return build(part.layout, part.in_shape)

@@ -1,10 +1,10 @@
-"""The Squeeze-and-Excitation block: the only one in senas, hosted by every kind of cell."""
+"""The Squeeze-and-Excitation block: the only implementation in senas, used by every kind of cell."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from senas.se import SEConfig
+from senas.architecture import SEConfig
 
 _SQUEEZES = {"avg": F.adaptive_avg_pool2d, "max": F.adaptive_max_pool2d}
 _EXCITATIONS = {"sigmoid": torch.sigmoid, "hardsigmoid": F.hardsigmoid, "tanh": torch.tanh, "relu": F.relu}
@@ -13,12 +13,13 @@ _EXCITATIONS = {"sigmoid": torch.sigmoid, "hardsigmoid": F.hardsigmoid, "tanh": 
 class SqueezeExcite(nn.Module):
     """Channel recalibration, x * gate(W2 relu(W1 squeeze(x))): Hu et al. 2018, equations 2 to 4.
 
-    Both poolings are adaptive ones, so that the FLOP count sees either (one per input element). Without a squeeze the
-    two layers become 1x1 convolutions on the full map and the gate varies over space (section 7.1).
+    Both poolings are adaptive poolings, so that the FLOP count includes either (one per input element). Without a
+    squeeze the two layers become 1x1 convolutions on the full map and the gate varies over space (section 7.1).
 
-    A block at batch size 1 is mostly the calls it makes: hence linear layers on the squeezed vector, and no call of a
-    torch module on the way. Its time / that of the common formulation (mean, 1x1 convolutions; numerically equal) by
-    `scripts/benchmark_se.py`, median over the shapes of SE-ResNet-50, fp32, one core of an AMD EPYC, torch 2.13:
+    At batch size 1 the time of a block is mostly call overhead. It therefore uses linear layers on the squeezed vector,
+    and calls functions rather than torch modules. Its time divided by that of the common formulation (mean, 1x1
+    convolutions; numerically equal), measured by `scripts/benchmark_se.py`, median over the shapes of SE-ResNet-50,
+    fp32, one core of an AMD EPYC, torch 2.13:
 
     | batch, pass             | eager, NCHW | channels_last | compiled, NCHW | channels_last |
     | ----------------------- | ----------- | ------------- | -------------- | ------------- |
@@ -28,17 +29,17 @@ class SqueezeExcite(nn.Module):
     | 16, forward + backward  | 0.91        | 0.88          | 0.56           | 0.90          |
 
     Args:
-        channels: C of the input and of the output.
-        config: reduction, squeeze, excitation and bias; where the block sits is its cell's business.
+        channels: Number C of channels of the input and of the output.
+        config: Reduction, squeeze, excitation and bias. The integration is not used here: the cell places the block.
 
     Raises:
-        ArchitectureError: the reduction is larger than the channels.
+        ArchitectureError: The reduction is larger than the number of channels.
     """
 
     def __init__(self, channels: int, config: SEConfig):
         super().__init__()
         hidden = config.hidden(channels)
-        self.squeeze, self.excitation = config.squeeze, config.excitation  # names: not every function can be pickled
+        self.squeeze, self.excitation = config.squeeze, config.excitation  # names: some functions cannot be pickled
         if config.squeeze != "none":
             self.reduce: nn.Linear | nn.Conv2d = nn.Linear(channels, hidden, bias=config.bias)
             self.expand: nn.Linear | nn.Conv2d = nn.Linear(hidden, channels, bias=config.bias)

@@ -1,4 +1,4 @@
-"""The live display of what takes long: a progress bar on a terminal, plain lines elsewhere."""
+"""Live display of long tasks: a progress bar on a terminal, plain lines elsewhere."""
 
 import time
 from types import TracebackType
@@ -6,19 +6,19 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from senas.searching.loop import SearchProgress
-from senas.searching.trial import Purpose, Reason, Trial
+from senas.execution import SearchProgress
+from senas.runs import Purpose, Reason, Trial
 
-_PLAIN_SECONDS = 10.0  # between plain lines of one kind
+_LINE_SECONDS = 10.0  # minimal time between plain lines of progress
 _REASONS: dict[Reason, str] = {
     "exception": "the evaluation raised an exception",
     "diverged": "the loss diverged",
-    "invalid": "the evaluation gave no accuracy",
+    "invalid": "the evaluation returned no accuracy",
     "memory": "out of memory",
     "lost": "the worker was lost",
     "time": "over the time limit",
 }
-_NAMES: dict[Purpose, tuple[str, str]] = {  # of what is done, and of what is counted
+_NAMES: dict[Purpose, tuple[str, str]] = {  # names of the activity and of the trials that are counted
     "search": ("searching", "trials"),
     "baseline": ("training the baseline", "of the baseline"),
     "replicate": ("training again", "replicates"),
@@ -26,10 +26,10 @@ _NAMES: dict[Purpose, tuple[str, str]] = {  # of what is done, and of what is co
 
 
 class Display:
-    """A context in which progress is shown.
+    """Context manager that shows progress.
 
     Args:
-        console: where to; its `is_terminal` decides between a live bar and plain lines.
+        console: Console to print to; its `is_terminal` decides between a live bar and plain lines.
     """
 
     def __init__(self, console: Console):
@@ -49,7 +49,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         self._last_line = 0.0
         self._last_text = ""
-        self._shown: tuple[int, int] | None = None  # number and attempt of the trial whose end was shown last
+        self._shown: tuple[int, int] | None = None  # number and attempts of the trial whose end was shown last
 
     def __enter__(self) -> "Display":
         self._bar.start()
@@ -61,24 +61,25 @@ class Display:
         self._bar.stop()
 
     def note(self, line: str) -> None:
-        """Something worth knowing, on a line of its own."""
+        """Print a note on a line of its own."""
         self._print(line)
 
     def profiling(self, share: float) -> None:
-        """A share in [0, 1] of a latency profile is measured."""
+        """Show the share of a latency profile that is measured, in [0, 1]."""
         self._show("measuring latency", share, 1.0, f"{share:.0%}", f"measuring latency: {share:.0%}")
 
     def searching(self, progress: SearchProgress) -> None:
-        """A trial started or ended."""
+        """Show the progress of a search after a trial has started or ended."""
         best = "-" if progress.best_accuracy is None else f"{progress.best_accuracy:.2%}"
         summary = f"best {best}, hypervolume {progress.hypervolume:.4f}, {progress.front} on the front"
         failed = f", {progress.failed} failed" if progress.failed else ""
         name, unit = _NAMES[progress.purpose]
         trial, shown = progress.last, self._shown
         self._shown = (0, 0) if trial is None else (trial.number, trial.attempts)
-        if trial is not None and shown not in (None, self._shown):  # `None`: what an earlier session has shown
-            of = f"{progress.ended}/{progress.trials}{'' if progress.purpose == 'search' else f' {unit}'}"
-            self._print(f"{of}: trial {trial.number} {_outcome(trial)}; {summary}{failed}")
+        # `shown` is `None` at first: an earlier session has shown the last trial already
+        if trial is not None and shown not in (None, self._shown):
+            count = f"{progress.ended}/{progress.trials}{'' if progress.purpose == 'search' else f' {unit}'}"
+            self._print(f"{count}: trial {trial.number} {_outcome(trial)}; {summary}{failed}")
         if self._console.is_terminal:
             done = f"{progress.ended}/{progress.trials} {unit}, {progress.running} running{failed}, best {best}"
             self._show(name, progress.ended, progress.trials, done, "")
@@ -86,18 +87,19 @@ class Display:
             self._print(f"{progress.ended} of {progress.trials} trials: {progress.note}")
 
     def training(self, epoch: int, epochs: int, loss: float) -> None:
-        """An epoch of a retraining ended."""
+        """Show the progress of a retraining after an epoch."""
         line = f"epoch {epoch}/{epochs}: loss {loss:.4f}"
         self._show("retraining", epoch, epochs, f"{epoch}/{epochs} epochs, loss {loss:.4f}", line)
 
     def _show(self, name: str, done: float, total: float, text: str, line: str) -> None:
+        """Update the bar of a task with a text or, without a terminal, print a line if the last one is old enough."""
         if self._console.is_terminal:
             if name not in self._tasks:
                 self._tasks[name] = self._bar.add_task(name, total=total, done="")
             for task in self._tasks.values():
                 self._bar.update(task, visible=task == self._tasks[name])
             self._bar.update(self._tasks[name], completed=done, total=total, done=text)
-        elif line != self._last_text and (done >= total or time.monotonic() - self._last_line >= _PLAIN_SECONDS):
+        elif line != self._last_text and (done >= total or time.monotonic() - self._last_line >= _LINE_SECONDS):
             self._last_line, self._last_text = time.monotonic(), line
             self._print(line)
 
@@ -106,10 +108,10 @@ class Display:
 
 
 def _outcome(trial: Trial) -> str:
-    """How an attempt at a trial ended, in a few words."""
+    """Return a few words on how an attempt at a trial ended."""
     if trial.accuracy is not None:
         return f"{trial.status}, accuracy {trial.accuracy:.2%}"
     if not trial.failures:
         return trial.status
-    what = "failed" if trial.status == "failed" else "runs again"
-    return f"{what} ({_REASONS[trial.failures[-1].reason]})"
+    status = "failed" if trial.status == "failed" else "runs again"
+    return f"{status} ({_REASONS[trial.failures[-1].reason]})"

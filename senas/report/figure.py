@@ -1,26 +1,27 @@
-"""The picture of a run, first as data, then drawn: PNG and SVG by matplotlib, an interactive page by plotly."""
+"""Picture of a run, as data and drawn: PNG and SVG by matplotlib, an interactive HTML page by plotly."""
 
 import html
 from dataclasses import dataclass
 from pathlib import Path
 
+from senas.analysis import RunSummary, TemplateEstimate
 from senas.architecture import Architecture
-from senas.costs.budget import Objective, show_cost
+from senas.costs import Objective, show_cost
 from senas.errors import RunError
-from senas.files import os_reason, replacing, write_whole
-from senas.searching.findings import Findings, Template
-from senas.searching.pareto import pareto_front
-from senas.searching.run import Run
-from senas.searching.trial import Trial, averaged
+from senas.io import os_reason, replacing, write_whole
+from senas.runs import Run, Trial, averaged, pareto_front
 
 _BUDGET_COLOR = "#0f766e"
-_TRIALS = (  # role, colour, diameter in points, name in the legend; later ones are drawn on top
+_TRIALS = (  # role, colour, diameter in points, legend entry; later ones are drawn on top
     ("stopped", "#cbd5e1", 5, "stopped early"),
     ("baseline", "#7dd3fc", 6, "random search"),
     ("dominated", "#64748b", 6, "trained"),
     ("front", "#c2410c", 8, "Pareto front"),
 )
-_TEMPLATES = (("plain", "#7c3aed", 8, "plain template"), ("all-SE", "#15803d", 8, "all-SE template"))  # diamonds
+_TEMPLATES = (
+    ("plain", "#7c3aed", 8, "plain template"),
+    ("all-SE", "#15803d", 8, "all-SE template"),
+)  # as diamonds
 _AXES: dict[Objective, tuple[float, str]] = {
     "latency": (1.0, "predicted latency (ms)"),
     "flops": (1e6, "FLOPs (millions)"),
@@ -33,12 +34,12 @@ class FigurePoint:
     """One architecture in the picture.
 
     Attributes:
-        cost: in the unit of the axis.
-        accuracy: in percent.
-        role: how it is drawn.
-        hover: lines of text, plain.
-        spread: how far below and above an accuracy that is expected, not seen, it may be with a probability of 95 %, in
-            percent; `None` where it was seen.
+        cost: Cost in the unit of the axis.
+        accuracy: Accuracy in percent.
+        role: Role of the architecture, which decides how it is drawn.
+        hover: Lines of plain text that are shown on hovering.
+        spread: Distances from an expected accuracy to the lower and upper end of its 95 % interval, in percentage
+            points; `None` if the accuracy was measured.
     """
 
     cost: float
@@ -49,19 +50,19 @@ class FigurePoint:
 
     @property
     def expected(self) -> str:
-        """What the legend adds to the name of a point that was not trained."""
+        """Suffix of the legend entry of an architecture that was not trained; empty for others."""
         return "" if self.spread is None else ", expected"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontFigure:
-    """Everything the picture of a run shows.
+    """Data of the picture of a run.
 
     Attributes:
-        title: one line.
-        axis: name of the cost axis, with its unit.
-        points: every trial with an accuracy, and the templates.
-        budget: the bound in the unit of the axis, with its label, or `None`.
+        title: Title, one line.
+        axis: Name of the cost axis, with its unit.
+        points: All trials with an accuracy, and the templates.
+        budget: Bound in the unit of the axis, with its label; `None` without a budget.
     """
 
     title: str
@@ -70,12 +71,12 @@ class FrontFigure:
     budget: tuple[float, str] | None
 
     def of(self, role: str) -> list[FigurePoint]:
-        """The points of one role, cheapest first."""
+        """Return the points of one role, cheapest first."""
         return sorted((point for point in self.points if point.role == role), key=lambda point: point.cost)
 
 
-def front_figure(run: Run, findings: Findings | None) -> FrontFigure:
-    """What the picture of a run shows, as it stands now."""
+def front_figure(run: Run, summary: RunSummary | None) -> FrontFigure:
+    """Return the picture of a run in its current state."""
     trials, objective, options = run.trials(), run.objective, run.record.options
     scale, axis = _AXES[objective]
     front = {trial.number for trial in pareto_front(trials, objective)}
@@ -83,7 +84,7 @@ def front_figure(run: Run, findings: Findings | None) -> FrontFigure:
     label = f"budget (on the {100 * options.confidence:g} % bound)" if objective == "latency" else "budget"
     stopped = [trial for trial in trials if trial.status == "stopped" and trial.accuracy is not None]
     finished = averaged(trials)
-    templates = findings.templates if findings else ()
+    templates = summary.templates if summary else ()
     drawn = {template.architecture.digest for template in templates} - {
         trial.digest for trial in finished if trial.number in front
     }
@@ -100,7 +101,7 @@ def front_figure(run: Run, findings: Findings | None) -> FrontFigure:
 
 
 def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
-    """Draw with matplotlib into files whose endings say the format."""
+    """Draw with matplotlib into files, in the formats of their extensions."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -110,7 +111,7 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
             "font.size": 10,
             "svg.fonttype": "none",
             "svg.hashsalt": "senas",
-            "text.parse_math": False,  # the name of a space may hold a $
+            "text.parse_math": False,  # the name of a space may contain a $
         }
     ):
         canvas = Figure(figsize=(7.2, 4.6), layout="constrained")
@@ -136,7 +137,7 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
         axes.grid(color="#e2e8f0", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:  # nothing may have finished yet
+        if axes.get_legend_handles_labels()[0]:  # empty if no trial has finished yet
             canvas.legend(frameon=False, loc="outside lower center", ncols=3)
         for path in paths:
             with replacing(path) as file:
@@ -144,7 +145,7 @@ def draw_static(figure: FrontFigure, paths: list[Path]) -> None:
 
 
 def draw_page(figure: FrontFigure, path: Path) -> None:
-    """Draw with plotly into one HTML file that needs no network; hovering shows where SE sits."""
+    """Draw with plotly into one HTML file that works offline; hovering shows the SE blocks of an architecture."""
     import plotly.graph_objects as go
 
     page = go.Figure()
@@ -193,18 +194,18 @@ def draw_page(figure: FrontFigure, path: Path) -> None:
     write_whole(path, page.to_html(include_plotlyjs=True, full_html=True))
 
 
-def plot_run(run: Run, findings: Findings | None, out: Path | None = None) -> list[Path]:
-    """Draw `pareto.png`, `pareto.svg` and `pareto.html`; returns their paths.
+def plot_run(run: Run, summary: RunSummary | None, out: Path | None = None) -> list[Path]:
+    """Draw `pareto.png`, `pareto.svg` and `pareto.html`, and return their paths.
 
     Args:
-        run: what to draw.
-        findings: what is believed of it.
-        out: folder of the pictures; that of the run by default.
+        run: Run to draw.
+        summary: Summary of the run, if there is one.
+        out: Folder of the pictures; by default the run's.
 
     Raises:
-        RunError: the folder cannot be written to.
+        RunError: A folder that cannot be written to.
     """
-    figure = front_figure(run, findings)
+    figure = front_figure(run, summary)
     names = [f"pareto.{ending}" for ending in ("png", "svg", "html")]
     png, svg, page = (run.inside(name) if out is None else out / name for name in names)
     try:
@@ -212,7 +213,7 @@ def plot_run(run: Run, findings: Findings | None, out: Path | None = None) -> li
         draw_page(figure, page)
     except OSError as error:
         where = error.filename or png.parent
-        raise RunError(f"{where}: {os_reason(error)}; --out names another folder") from None
+        raise RunError(f"{where}: {os_reason(error)}; choose another folder with --out") from None
     return [png, svg, page]
 
 
@@ -239,8 +240,8 @@ def _point(trial: Trial, scale: float, on_front: bool, objective: Objective) -> 
     )
 
 
-def _template_point(template: Template, scale: float, objective: Objective) -> FigurePoint:
-    seen = template.accuracy is not None
+def _template_point(template: TemplateEstimate, scale: float, objective: Objective) -> FigurePoint:
+    trained = template.accuracy is not None
     accuracy = template.accuracy if template.accuracy is not None else template.expected
     low, high = template.interval
     return FigurePoint(
@@ -249,23 +250,25 @@ def _template_point(template: Template, scale: float, objective: Objective) -> F
         role=template.name,
         hover=(
             f"{template.name} template, {template.architecture.digest[:8]}",
-            f"accuracy {accuracy:.2%}" if seen else f"not trained, expected accuracy {low:.2%} to {high:.2%}",
+            f"accuracy {accuracy:.2%}" if trained else f"not trained, expected accuracy {low:.2%} to {high:.2%}",
             f"{_AXES[objective][1].split(' (')[0]} {show_cost(template.cost, objective)}",
             *_se_lines(template.architecture),
         ),
-        spread=None if seen else (100 * (accuracy - low), 100 * (high - accuracy)),
+        spread=None if trained else (100 * (accuracy - low), 100 * (high - accuracy)),
     )
 
 
 def _error_bar(below: float, above: float) -> dict[str, object]:
+    """Return plotly's description of an asymmetric error bar."""
     return {"type": "data", "symmetric": False, "array": [above], "arrayminus": [below], "thickness": 1}
 
 
 def _se_lines(arch: Architecture) -> list[str]:
-    """Where SE sits, a line per stage."""
+    """Return the SE choices of an architecture, a line per stage."""
     blocks = {stage: " ".join(str(cell.se or "-") for cell in arch.stage(stage)) for stage in arch.stages}
     return [f"stage {stage}  SE {block}" for stage, block in blocks.items()]
 
 
 def _lines(point: FigurePoint) -> str:
+    """Return the hover text of a point as HTML."""
     return "<br>".join(html.escape(line) for line in point.hover)

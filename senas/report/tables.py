@@ -2,28 +2,28 @@
 
 from collections.abc import Sequence
 from statistics import median
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
-from senas.architecture import Architecture
-from senas.cells import Cell
-from senas.costs.budget import Budget, Objective, show_cost
-from senas.costs.complexity import Complexity, complexity, part_complexity
-from senas.costs.se_costs import SECost
-from senas.latency.profile import LatencyProfile
-from senas.searching.findings import Findings
-from senas.searching.trial import Trial
-from senas.spaces.space import SearchSpace
+from senas.architecture import Architecture, Cell
+from senas.costs import Budget, Complexity, Objective, SECost, complexity, part_complexity, show_cost
+from senas.runs import Trial
+from senas.spaces import SearchSpace
+
+if TYPE_CHECKING:  # their rooms import libraries that a list of spaces need not wait for
+    from senas.analysis import RunSummary
+    from senas.latency import LatencyProfile
 
 
-def front_table(front: Sequence[Trial], *, findings: Findings | None, with_se: bool) -> Table:
-    """The Pareto front, best accuracy first; latency columns only where latency is known.
+def front_table(front: Sequence[Trial], *, summary: "RunSummary | None", with_se: bool) -> Table:
+    """Return a table of the Pareto front, with latency columns only if the latency is known.
 
     Args:
-        front: best accuracy first.
-        findings: what to believe of its trials.
-        with_se: whether there is room for where SE sits.
+        front: Trials of the front, best accuracy first.
+        summary: Summary of the run with the estimates of its trials, if there is one.
+        with_se: Whether to add a column that shows where SE sits.
     """
     predicted = any(trial.cost.latency_ms is not None for trial in front)
     measured = any(trial.measured_ms is not None for trial in front)
@@ -33,7 +33,7 @@ def front_table(front: Sequence[Trial], *, findings: Findings | None, with_se: b
         "trial",
         *(["trainings"] if repeated else []),
         "accuracy",
-        *(["expected accuracy", "on front"] if findings else []),
+        *(["expected accuracy", "on front"] if summary else []),
     ]
     columns += ["predicted ms", "bound ms"] if predicted else []
     columns += [*(["measured ms"] if measured else []), "FLOPs", "params"]
@@ -45,9 +45,9 @@ def front_table(front: Sequence[Trial], *, findings: Findings | None, with_se: b
     for trial in front:
         cost = trial.cost
         row = [str(trial.number), *([str(trial.trainings)] if repeated else []), f"{trial.accuracy:.2%}"]
-        if findings:
-            told = findings.of[trial.digest]
-            row += [f"{told.accuracy:.2%}", f"{told.on_front:.0%}"]
+        if summary:
+            estimate = summary.estimates[trial.digest]
+            row += [f"{estimate.accuracy:.2%}", f"{estimate.on_front:.0%}"]
         row += [_ms(cost.latency_ms), _ms(cost.upper_ms)] if predicted else []
         row += [_ms(trial.measured_ms)] if measured else []
         row += [show_cost(cost.flops, "flops"), show_cost(cost.params, "params")]
@@ -56,27 +56,27 @@ def front_table(front: Sequence[Trial], *, findings: Findings | None, with_se: b
     return table
 
 
-def findings_caption(findings: Findings | None, objective: Objective) -> list[str]:
-    """What the front may claim, whether the search has earned its cost, and the templates to compare with."""
-    if findings is None:
+def summary_caption(summary: "RunSummary | None", objective: Objective) -> list[str]:
+    """Return lines on the expected hypervolume, beside that of random search, and on the templates to compare with."""
+    if summary is None:
         return []
-    reaches = "reaches" if findings.random_was_trained else "would be expected to reach"
+    reaches = "reaches" if summary.random_was_trained else "would be expected to reach"
     lines = [
-        f"hypervolume by the expected accuracies: {findings.hypervolume:.4f}; random search of the same size {reaches} "
-        f"{findings.by_random:.4f}"
+        f"hypervolume by the expected accuracies: {summary.hypervolume:.4f}; random search of the same size {reaches} "
+        f"{summary.random_hypervolume:.4f}"
     ]
-    for template in findings.templates:
-        seen = "not trained" if template.accuracy is None else f"accuracy {template.accuracy:.2%}"
+    for template in summary.templates:
+        accuracy = "not trained" if template.accuracy is None else f"accuracy {template.accuracy:.2%}"
         low, high = template.interval
         lines.append(
-            f"{template.name} template: {show_cost(template.cost, objective)}, {seen}, expected "
+            f"{template.name} template: {show_cost(template.cost, objective)}, {accuracy}, expected "
             f"{template.expected:.2%} ({low:.2%} to {high:.2%})"
         )
     return lines
 
 
 def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:
-    """How the predictions and the budget fared when the front was measured afresh."""
+    """Return lines on how many networks of the front were within prediction and budget when measured again."""
     measured = [
         (trial.measured_ms, trial.cost.upper_ms, trial.drift)
         for trial in front
@@ -87,10 +87,11 @@ def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:
     total = len(measured)
 
     def within(bounds: list[float]) -> str:
+        """Return how many measured latencies are within their bounds, with and without the drift."""
         pairs = list(zip(measured, bounds, strict=True))
-        as_is = sum(found <= bound for (found, _, _), bound in pairs)
-        rescaled = sum(found <= bound * drift for (found, _, drift), bound in pairs)
-        return f"{as_is} of {total}, without the drift {rescaled} of {total}"
+        with_drift = sum(found <= bound for (found, _, _), bound in pairs)
+        without_drift = sum(found <= bound * drift for (found, _, drift), bound in pairs)
+        return f"{with_drift} of {total}, without the drift {without_drift} of {total}"
 
     drift = median(drift for _, _, drift in measured)
     lines = [
@@ -103,7 +104,7 @@ def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:
 
 
 def spaces_table(spaces: Sequence[tuple[str, SearchSpace]]) -> Table:
-    """The shipped spaces: backbone, input, number of architectures."""
+    """Return a table of spaces: backbone, input, number of architectures."""
     table = Table()
     for name in ("space", "backbone", "input"):
         table.add_column(name, no_wrap=True)
@@ -119,8 +120,8 @@ def spaces_table(spaces: Sequence[tuple[str, SearchSpace]]) -> Table:
 
 
 def complexity_table(arch: Architecture) -> Table:
-    """One network cell by cell: shapes, FLOPs, parameters, and the share of SE in each."""
-    total, plain = complexity(arch), complexity(arch.without_se())
+    """Return a table of one network, cell by cell: shapes, FLOPs, parameters, and the share of SE in each."""
+    total, total_without = complexity(arch), complexity(arch.without_se())
     table = Table(title=f"architecture {arch.digest}", title_justify="left")
     for name in ("layer", "input", "output", "SE"):
         table.add_column(name)
@@ -131,41 +132,45 @@ def complexity_table(arch: Architecture) -> Table:
         name = f"stage {layer.stage}: {layer.kind}" if isinstance(layer, Cell) else f"{part.role}: {layer.kind}"
         se = str(layer.se or "-") if isinstance(layer, Cell) else ""
         table.add_row(
-            name, str(part.inflow), str(part.outflow), se, *_with_share(part_complexity(part), part_complexity(bare))
+            name,
+            str(part.in_shape),
+            str(part.out_shape),
+            se,
+            *_with_share(part_complexity(part), part_complexity(bare)),
         )
     table.add_section()
-    table.add_row("total", "", "", "", *_with_share(total, plain))
+    table.add_row("total", "", "", "", *_with_share(total, total_without))
     return table
 
 
-def profile_lines(profile: LatencyProfile) -> list[str]:
-    """What a profile is of and how well it predicts, in plain sentences."""
-    mode, check, how = profile.mode, profile.validation, profile.protocol
+def profile_lines(profile: "LatencyProfile") -> list[str]:
+    """Return lines on what a profile covers and how well it predicts."""
+    mode, check, protocol = profile.mode, profile.validation, profile.protocol
     measured = sum(entry.measured is not None for entry in profile.entries.values())
-    filled = len(profile.entries) - measured
+    imputed = len(profile.entries) - measured
     lines = [
-        f"{measured} parts of {profile.space.name} measured{f', {filled} filled in' if filled else ''}, on "
+        f"{measured} parts of {profile.space.name} measured{f', {imputed} imputed' if imputed else ''}, on "
         f"{profile.device.name}: {mode.execution}, {mode.dtype}, batch {mode.batch}, {mode.input.shape}",
-        f"in {profile.provenance.seconds:.0f} s: the 95 % interval is within 1 % for {how.sure_parts:.0%} of the parts "
-        f"and within 0.5 % for {how.sure_networks:.0%} of the networks",
-        f"on {check.networks} networks that no fit has seen: mean error {check.mean_error:.1%}, worst "
+        f"in {profile.provenance.seconds:.0f} s: the 95 % interval is within 1 % for {protocol.precise_parts:.0%} of "
+        f"the parts and within 0.5 % for {protocol.precise_networks:.0%} of the networks",
+        f"on {check.networks} networks not used in any fit: mean error {check.mean_error:.1%}, worst "
         f"{check.worst_error:.1%}, rank correlation {check.spearman:.3f}; measured twice they differ by "
         f"{check.repeat_error:.1%}",
         f"95 % take at most {profile.bound():.3f} times the prediction",
     ]
-    if profile.device.kind == "cuda" and (how.conditions is None or how.conditions.throttled is None):
-        lines.append("this GPU does not say whether it is throttled: samples under throttling may be among the others")
-    if profile.provenance.seconds > 1.5 * how.seconds:
-        lines.append(f"the least number of rounds took longer than the limit of {how.seconds:g} s")
+    if profile.device.kind == "cuda" and (protocol.conditions is None or protocol.conditions.throttled is None):
+        lines.append("this GPU does not report throttling: some samples may have been taken while it was throttled")
+    if profile.provenance.seconds > 1.5 * protocol.seconds:
+        lines.append(f"the minimal number of rounds took longer than the limit of {protocol.seconds:g} s")
     if check.mean_error > check.limit:
-        lines.append(f"searches will refuse it: its mean error is beyond {check.limit:.0%}, the machine was too busy")
+        lines.append(f"searches will refuse it: its mean error exceeds {check.limit:.0%}, the machine was too busy")
     return lines
 
 
 def se_cost_table(costs: Sequence[SECost]) -> Table:
-    """What SE adds to its cell: one row per stage, batch size and way to wire it in, one column per reduction.
+    """Return a table of what SE adds to its cell: a row per stage, batch size and SE variant, a column per reduction.
 
-    `~` marks what was not measured in every cell, but filled in.
+    `~` marks latencies that were imputed in some cells.
     """
     reductions = sorted({cost.se.reduction for cost in costs})
     table = Table(title="what an SE block adds to its cell", title_justify="left")

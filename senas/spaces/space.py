@@ -1,4 +1,4 @@
-"""A search space: a backbone's stages and the choices in them; a sample of the choices is one architecture."""
+"""A search space: the stages of a backbone and the choices in them; a sample of the choices is one architecture."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -8,39 +8,33 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from senas.architecture import Architecture, Input, Part
-from senas.cells import Cell
+from senas.architecture import Architecture, Cell, Head, Input, Part, SEConfig, Shape, Stem
 from senas.errors import ArchitectureError, SpaceError
-from senas.layers.heads import Head
-from senas.layers.layout import Shape
-from senas.layers.stems import Stem
-from senas.parsing import digest_of
-from senas.se import SEConfig
+from senas.io import digest_of, show
 from senas.spaces.stage import Choice, Option, StageSpace, vary
-from senas.text import show
 
 Sample = Mapping[str, Option]
 
-MAX_CELLS = 2**16  # to look at, one way or another: 20 times the largest space that comes along, a few seconds
+MAX_CELLS = 2**16  # distinct cells, counted over all choices: 20 times the largest shipped space, a few seconds
 MAX_NAME = 100  # characters of a name, which becomes part of file names
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """A template and its choices. `load_space` reads one from a TOML file.
+    """A template network and its choices. `load_space` reads one from a TOML file.
 
     Attributes:
-        name: of the space.
-        backbone: the reference architecture that it varies.
-        input: what flows in.
-        stem: the first layers; their channels are a choice among `stem_widths`.
-        stem_widths: channels of the stem; `None` keeps the backbone's.
-        stages: what varies, stage by stage.
-        head: the last layers.
+        name: Name of the space.
+        backbone: Name of the reference architecture that is varied.
+        input: Shape of the input.
+        stem: First layers; their channels are a choice among `stem_widths`.
+        stem_widths: Options for the channels of the stem; `None` keeps the backbone's.
+        stages: Choices of each stage.
+        head: Last layers.
 
     Raises:
-        SpaceError: some reachable cell cannot take what flows into it; the message names the stage. Or some
-            architecture is larger than `senas.demand` allows, or there are more cells than anybody can look at.
+        SpaceError: The name is empty or too long, there are no stages or stem widths, or the stages are out of order;
+            see also `check_layers`.
     """
 
     name: str
@@ -59,82 +53,92 @@ class SearchSpace:
         numbers = [stage.number for stage in self.stages]
         if numbers != sorted(set(numbers)):
             raise SpaceError(f"space {self.name}: stages: found {show(numbers)}, expected each once and in order")
+
+    def check_layers(self) -> None:
+        """Check every cell that some architecture can have, and the largest architectures.
+
+        It takes tens of milliseconds. `load_space` and the readers of a run call it; call it for a space built in code.
+
+        Raises:
+            SpaceError: A reachable layer cannot take its input, in which case the message names the stage; or an
+                architecture exceeds the limits of `senas.architecture.limits`; or there are over `MAX_CELLS` cells.
+        """
         try:
             for part in self.parts:
-                part.outflow  # noqa: B018  # raises where a layer does not fit
-            for costliest in (lambda part: part.demand.weights), (lambda part: part.demand.multiply_adds):
-                self.extreme(costliest, largest=True)  # raises where it is larger than any network may be
+                part.out_shape  # noqa: B018  # raises if a layer cannot take its input
+            for cost in (lambda part: part.network_size.weights), (lambda part: part.network_size.multiply_adds):
+                self.costliest(cost)  # raises if that architecture exceeds the limits of a network
         except ArchitectureError as error:
             raise SpaceError(f"space {self.name}: {error}") from None
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
-        """Every choice with at least two options, in the order of the network."""
+        """Choices with at least two options, in the order of the network."""
         stem = Choice(label="width.stem", options=self.stem_widths)
-        every = itertools.chain([stem], *(stage.choices() for stage in self.stages))
-        return tuple(choice for choice in every if len(choice.options) > 1)
+        all_choices = itertools.chain([stem], *(stage.choices() for stage in self.stages))
+        return tuple(choice for choice in all_choices if len(choice.options) > 1)
 
     def indices(self, sample: Sample) -> NDArray[np.int64]:
-        """A sample as one row of option numbers, (L,) in the order of `choices`.
+        """Return a sample as one row of option numbers, (L,) in the order of `choices`.
 
         Raises:
-            SpaceError: a label is missing or holds something else than one of its options.
+            SpaceError: A label is missing, or its value is not one of its options.
         """
-        picked = (choice.options.index(self._pick(sample, choice.label, choice.options)) for choice in self.choices)
-        return np.fromiter(picked, dtype=np.int64)
+        numbers = (choice.options.index(self._pick(sample, choice.label, choice.options)) for choice in self.choices)
+        return np.fromiter(numbers, dtype=np.int64)
 
     def sample_at(self, indices: Sequence[int] | NDArray[np.integer]) -> dict[str, Option]:
-        """The sample of one row of option numbers, the inverse of `indices`.
+        """Return the sample of one row of option numbers, the inverse of `indices`.
 
         Raises:
-            SpaceError: a number that is none of its choice's options.
+            SpaceError: A number is outside the options of its choice.
         """
         for choice, number in zip(self.choices, indices, strict=True):
             self.check_number(choice, number)
         return {choice.label: choice.options[i] for choice, i in zip(self.choices, indices, strict=True)}
 
     def check_number(self, choice: Choice, number: int) -> None:
-        """Raise `SpaceError` for a number that is none of the choice's options."""
+        """Raise `SpaceError` if a number is outside the options of its choice."""
         if not 0 <= number < len(choice.options):
             allowed = f"0 to {len(choice.options) - 1}"
             raise SpaceError(f"indices of space {self.name}: {choice.label}: found {number}, allowed: {allowed}")
 
     def indices_of(self, arch: Architecture) -> NDArray[np.int64]:
-        """The row of an architecture of the space, (L,), with -1 for the choices of inactive cells.
+        """Return the row of an architecture of the space, (L,), with -1 for the choices of inactive cells.
 
         Raises:
-            SpaceError: the architecture is not in the space.
+            SpaceError: The architecture is not in the space.
         """
         row = dict.fromkeys((choice.label for choice in self.choices), -1)
 
-        def choose(label: str, number: int) -> None:
+        def set_option(label: str, number: int) -> None:
             if label in row:
                 row[label] = number
 
         stems = [self.stem_of(width) for width in self.stem_widths]
         if arch.stem in stems:
-            choose("width.stem", stems.index(arch.stem))
+            set_option("width.stem", stems.index(arch.stem))
         for stage in self.stages:
             cells = arch.stage(stage.number)
             if len(cells) in stage.depths:
-                choose(f"depth.stage{stage.number}", stage.depths.index(len(cells)))
+                set_option(f"depth.stage{stage.number}", stage.depths.index(len(cells)))
             for number, width in enumerate(stage.widths):
                 options = [[stage.cell(index, width, se) for se in stage.se] for index in range(len(cells))]
-                if all(cell in among for cell, among in zip(cells, options, strict=True)):
-                    choose(f"width.stage{stage.number}", number)
-                    for index, (cell, among) in enumerate(zip(cells, options, strict=True)):
-                        choose(stage.se_label(index), among.index(cell))
+                if all(cell in allowed for cell, allowed in zip(cells, options, strict=True)):
+                    set_option(f"width.stage{stage.number}", number)
+                    for index, (cell, allowed) in enumerate(zip(cells, options, strict=True)):
+                        set_option(stage.se_label(index), allowed.index(cell))
                     break
         indices = np.fromiter(row.values(), dtype=np.int64, count=len(row))
         if self.architecture(self.sample_at(np.maximum(indices, 0))) != arch:
-            raise SpaceError(f"space {self.name}: found architecture {arch.digest}, which is none of its own")
+            raise SpaceError(f"space {self.name}: found architecture {arch.digest}, expected one of the space")
         return indices
 
     def canonical(self, indices: NDArray[np.integer]) -> NDArray[np.integer]:
-        """The same samples, (N, L), with -1 for the choices of inactive cells: equal rows are the same architecture.
+        """Return the samples, (N, L), with -1 for the choices of inactive cells: equal rows are equal architectures.
 
         Args:
-            indices: (N, L) option numbers in the order of `choices`; -1 is allowed where it does not matter.
+            indices: Option numbers, (N, L) in the order of `choices`; they may be -1 for inactive cells.
         """
         indices = np.array(indices)
         columns = {choice.label: column for column, choice in enumerate(self.choices)}
@@ -149,32 +153,34 @@ class SearchSpace:
         return indices
 
     def random_indices(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
-        """Uniform samples as rows of option numbers, (count, L)."""
+        """Draw uniform samples, as rows of option numbers (count, L)."""
         return rng.integers([len(choice.options) for choice in self.choices], size=(count, len(self.choices)))
 
     @cached_property
     def size(self) -> int:
-        """The number of distinct architectures; choices of inactive cells do not count."""
+        """Number of distinct architectures; choices of inactive cells do not count."""
         size = len(self.stem_widths)
         for stage in self.stages:
             blocks = len(stage.se)
-            ways = len(stage.depths) * blocks if stage.se_per == "stage" else sum(blocks**d for d in stage.depths)
-            size *= len(stage.widths) * ways
+            combinations = (
+                len(stage.depths) * blocks if stage.se_per == "stage" else sum(blocks**depth for depth in stage.depths)
+            )
+            size *= len(stage.widths) * combinations
         return size
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that name this space, whatever its file is called."""
+        """Digest of 16 hexadecimal digits that identifies this space, independent of the name of its file."""
         return digest_of(self)
 
     def architecture(self, sample: Sample) -> Architecture:
-        """The architecture of a sample; labels of inactive cells are ignored.
+        """Return the architecture of a sample; labels of inactive cells are ignored.
 
         Args:
-            sample: an option for every label of `choices`.
+            sample: Option for every label of `choices`.
 
         Raises:
-            SpaceError: a label is missing or holds something else than one of its options.
+            SpaceError: A label is missing, or its value is not one of its options.
         """
         cells: list[Cell] = []
         for stage in self.stages:
@@ -191,94 +197,97 @@ class SearchSpace:
         return Architecture(input=self.input, stem=self.stem_of(width), cells=tuple(cells), head=self.head)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Option]:
-        """Draw every choice independently and uniformly."""
+        """Draw a sample: every choice independently and uniformly."""
         return {choice.label: choice.options[rng.integers(len(choice.options))] for choice in self.choices}
 
     def random(self, rng: np.random.Generator) -> Architecture:
-        """The architecture of a uniform sample."""
+        """Return the architecture of a uniform sample."""
         return self.architecture(self.sample(rng))
 
     def stem_of(self, width: int | None) -> Stem:
-        """The stem at one of `stem_widths`."""
+        """Return the stem at one of `stem_widths`."""
         return self.stem if width is None else vary(self.stem, channels=width)
 
     @cached_property
     def stems(self) -> tuple[Part, ...]:
-        """The stem at each of `stem_widths`."""
-        return tuple(Part(layer=self.stem_of(width), inflow=self.input.shape) for width in self.stem_widths)
+        """Stem at each of `stem_widths`."""
+        return tuple(Part(layer=self.stem_of(width), in_shape=self.input.shape) for width in self.stem_widths)
 
     @cached_property
     def flows(self) -> tuple[tuple[Shape, ...], ...]:
-        """The distinct shapes that can flow into each stage and, last, into the head.
+        """Distinct input shapes of each stage and, last, of the head.
 
         Raises:
-            SpaceError: there are more cells than `MAX_CELLS` to look at.
+            SpaceError: There are more than `MAX_CELLS` distinct cells.
         """
-        reached = [dict.fromkeys(stem.outflow for stem in self.stems)]
+        reached = [dict.fromkeys(stem.out_shape for stem in self.stems)]
         cells = 0
         for stage in self.stages:
             cells += len(reached[-1]) * len(stage.widths) * sum(stage.depths) * len(stage.se)
             if cells > MAX_CELLS:
                 raise SpaceError(
-                    f"space {self.name}: stage {stage.number}: found {cells} cells up to here, over everything that "
-                    f"can flow in and every width, depth and SE option, allowed: at most {MAX_CELLS}"
+                    f"space {self.name}: stage {stage.number}: found {cells} cells up to here, counting every "
+                    f"input shape, width, depth and SE option, allowed: at most {MAX_CELLS}"
                 )
-            onward: dict[Shape, None] = {}
-            for inflow, width in itertools.product(reached[-1], stage.widths):
-                parts = stage.parts(inflow, width, max(stage.depths), None)
-                onward |= dict.fromkeys(parts[depth - 1].outflow for depth in stage.depths)
-            reached.append(onward)
+            out_shapes: dict[Shape, None] = {}
+            for in_shape, width in itertools.product(reached[-1], stage.widths):
+                parts = stage.parts(in_shape, width, max(stage.depths), None)
+                out_shapes |= dict.fromkeys(parts[depth - 1].out_shape for depth in stage.depths)
+            reached.append(out_shapes)
         return tuple(map(tuple, reached))
 
     @cached_property
     def heads(self) -> tuple[Part, ...]:
-        """The head at each of the last `flows`."""
-        return tuple(Part(layer=self.head, inflow=inflow) for inflow in self.flows[-1])
+        """Head at each of its input shapes."""
+        return tuple(Part(layer=self.head, in_shape=in_shape) for in_shape in self.flows[-1])
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
-        """Every distinct part that some architecture of the space contains, in the order of the network."""
-        found = dict.fromkeys(self.stems)
-        for stage, inflows in zip(self.stages, self.flows[:-1], strict=True):
-            for inflow, width, se in itertools.product(inflows, stage.widths, stage.se):
-                found |= dict.fromkeys(stage.parts(inflow, width, max(stage.depths), se))
-        found |= dict.fromkeys(self.heads)
-        return tuple(found)
+        """Distinct parts of all architectures of the space, in the order of the network."""
+        parts = dict.fromkeys(self.stems)
+        for stage, in_shapes in zip(self.stages, self.flows[:-1], strict=True):
+            for in_shape, width, se in itertools.product(in_shapes, stage.widths, stage.se):
+                parts |= dict.fromkeys(stage.parts(in_shape, width, max(stage.depths), se))
+        parts |= dict.fromkeys(self.heads)
+        return tuple(parts)
 
-    def extreme(self, cost: Callable[[Part], float], *, largest: bool = False) -> Architecture:
-        """The architecture whose parts' costs have the smallest sum, exactly.
+    def costliest(self, cost: Callable[[Part], float]) -> Architecture:
+        """Return the architecture whose parts' costs have the largest sum; see `cheapest`."""
+        return self.cheapest(lambda part: -cost(part))
 
-        A part's cost depends on its layer and what flows into it, so stages meet only in what flows from one to the
-        next: dynamic programming over those flows covers every architecture without listing them.
+    def cheapest(self, cost: Callable[[Part], float]) -> Architecture:
+        """Return the architecture whose parts' costs have the smallest sum, exactly.
+
+        The cost of a part depends on its layer and its input shape, so stages interact only through the shape between
+        them: dynamic programming over those shapes covers every architecture without listing them.
 
         Args:
-            cost: of a part, in any unit; called often, so a table look-up at best.
-            largest: find the largest sum instead.
+            cost: Cost of a part in any unit; it is called often and should be a table look-up.
         """
 
         def total(parts: Sequence[Part]) -> float:
-            return (-1.0 if largest else 1.0) * sum(map(cost, parts))
+            return sum(map(cost, parts))
 
-        best: dict[Shape, tuple[Part, ...]] = {}  # what flows out -> the cheapest parts so far
+        best: dict[Shape, tuple[Part, ...]] = {}  # output shape -> the cheapest parts so far
 
-        def keep(parts: tuple[Part, ...]) -> None:
-            flow = parts[-1].outflow
-            if flow not in best or total(parts) < total(best[flow]):
-                best[flow] = parts
+        def keep_cheapest(parts: tuple[Part, ...]) -> None:
+            out_shape = parts[-1].out_shape
+            if out_shape not in best or total(parts) < total(best[out_shape]):
+                best[out_shape] = parts
 
         for stem in self.stems:
-            keep((stem,))
+            keep_cheapest((stem,))
         for stage in self.stages:
             reached, best = best, {}
-            for (inflow, so_far), width, depth in itertools.product(reached.items(), stage.widths, stage.depths):
-                rows = [stage.parts(inflow, width, depth, se) for se in stage.se]
+            for (in_shape, so_far), width, depth in itertools.product(reached.items(), stage.widths, stage.depths):
+                rows = [stage.parts(in_shape, width, depth, se) for se in stage.se]
                 if stage.se_per == "stage":
-                    keep(so_far + min(rows, key=total))
+                    keep_cheapest(so_far + min(rows, key=total))
                 else:
                     columns = zip(*rows, strict=True)
-                    keep(so_far + tuple(min(column, key=lambda part: total([part])) for column in columns))
-        heads = {flow: Part(layer=self.head, inflow=flow) for flow in best}
-        stem, *cells = min(best.values(), key=lambda parts: total((*parts, heads[parts[-1].outflow])))
+                    keep_cheapest(so_far + tuple(min(column, key=lambda part: total([part])) for column in columns))
+        heads = {shape: Part(layer=self.head, in_shape=shape) for shape in best}
+        stem, *cells = min(best.values(), key=lambda parts: total((*parts, heads[parts[-1].out_shape])))
         assert isinstance(stem.layer, Stem)
         return Architecture(
             input=self.input,
@@ -288,7 +297,7 @@ class SearchSpace:
         )
 
     def _pick(self, sample: Sample, label: str, options: tuple[Option, ...]) -> Option:
-        """What a sample says of a choice; one of a single option is not in samples."""
+        """Return the option of a sample for a choice; choices with a single option are not in samples."""
         if len(options) == 1:
             return options[0]
         if label not in sample:

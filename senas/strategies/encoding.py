@@ -1,4 +1,4 @@
-"""Architectures as the surrogate sees them: only what is known for free."""
+"""Features of architectures for the surrogate, from what is known without training."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """N architectures.
+    """Features of N architectures.
 
     Attributes:
-        one_hot: (N, D) a one for what each choice is: one of its options, or that it does not matter.
-        shares: (N, K) how often each distinct option occurs anywhere, over the square root of L.
-        effects: (N, E) what each chosen option adds to each cost, scaled to distances around 1.
-        cost: (N,) the minimised cost, 0 for the least and 1 for the worst that counts.
+        one_hot: Ones for the chosen option of each choice, or for a choice that does not matter, (N, D).
+        shares: Number of occurrences of each distinct option in all choices, divided by the square root of L, (N, K).
+        effects: Contribution of each chosen option to each cost, scaled to distances around 1, (N, E).
+        cost: Minimised cost, scaled so that the smallest of the sample is 0 and the worst that counts is 1, (N,).
     """
 
     one_hot: Matrix
@@ -30,7 +30,7 @@ class Features:
         return len(self.cost)
 
     def take(self, numbers: NDArray[np.integer]) -> "Features":
-        """Some of the architectures, (M,) numbers."""
+        """Return the features of some of the architectures, given their numbers, (M,)."""
         return Features(
             one_hot=self.one_hot[numbers],
             shares=self.shares[numbers],
@@ -40,19 +40,19 @@ class Features:
 
 
 class Encoding:
-    """Turns the rows of a problem into features.
+    """Encoding of the rows of a problem as features.
 
-    What an option adds to a cost is learned from a sample of the space by least squares on the choices: it tells the
-    surrogate which options, whatever their names, are alike, and where in the network a change is a large one.
+    The contribution of an option to a cost is estimated from a sample of the space by least squares on the choices. It
+    shows the surrogate which options are similar, whatever their names, and where in the network a change is large.
 
     Args:
-        problem: whose rows.
-        sample: (N, L) feasible rows.
+        problem: Problem of the rows.
+        sample: Feasible rows, (N, L).
     """
 
     def __init__(self, problem: Problem, sample: Rows):
         self._problem = problem
-        self._first = np.cumsum([0, *(problem.counts[:-1] + 1)])  # the first column of each choice: it does not matter
+        self._first = np.cumsum([0, *(problem.counts[:-1] + 1)])  # column of each choice if it does not matter
         self.choice_of_column = np.repeat(np.arange(len(problem.counts)), problem.counts + 1)  # (D,)
         distinct = {option: number for number, option in enumerate(dict.fromkeys(sum(problem.options, start=())))}
         self._shares = np.zeros((len(self.choice_of_column), len(distinct)))  # (D, K)
@@ -60,14 +60,14 @@ class Encoding:
             for number, option in enumerate(options, start=1):
                 self._shares[first + number, distinct[option]] = 1.0 / np.sqrt(len(problem.counts))
         costs = problem.costs(sample)
-        self._least = float(costs[:, 0].min())
+        self._min_cost = float(costs[:, 0].min())
         self._effects = self._fitted_effects(sample, costs)  # (D, C)
-        picked = self._effects_of(sample)
-        spread = picked.std(axis=0).mean() * np.sqrt(picked.shape[1])
+        unscaled = self._effects_of(sample)
+        spread = unscaled.std(axis=0).mean() * np.sqrt(unscaled.shape[1])
         self._effects /= spread if spread > 0 else 1.0
 
     def __call__(self, rows: Rows) -> Features:
-        """The features of rows, (N, L)."""
+        """Return the features of rows, (N, L)."""
         one_hot = self._one_hot(rows)
         return Features(
             one_hot=one_hot,
@@ -77,23 +77,23 @@ class Encoding:
         )
 
     def _scaled(self, cost: NDArray[np.float64]) -> NDArray[np.float64]:
-        span = self._problem.worst_cost - self._least
-        return (cost - self._least) / (span if span > 0 else 1.0)
+        span = self._problem.worst_cost - self._min_cost
+        return (cost - self._min_cost) / (span if span > 0 else 1.0)
 
     def _columns(self, rows: Rows) -> NDArray[np.integer]:
         return self._first + rows + 1  # (N, L)
 
     def _one_hot(self, rows: Rows) -> Matrix:
-        hot = np.zeros((len(rows), len(self.choice_of_column)))
-        np.put_along_axis(hot, self._columns(rows), 1.0, axis=1)
-        return hot
+        one_hot = np.zeros((len(rows), len(self.choice_of_column)))
+        np.put_along_axis(one_hot, self._columns(rows), 1.0, axis=1)
+        return one_hot
 
     def _fitted_effects(self, sample: Rows, costs: Matrix) -> Matrix:
         spread = costs.std(axis=0)
         target = (costs - costs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        hot = self._one_hot(sample)
-        ridge = 1e-6 * len(sample) * np.eye(hot.shape[1])  # the columns of a choice add up to one
-        return np.linalg.solve(hot.T @ hot + ridge, hot.T @ target)
+        one_hot = self._one_hot(sample)
+        ridge = 1e-6 * len(sample) * np.eye(one_hot.shape[1])  # needed because the columns of a choice add up to one
+        return np.linalg.solve(one_hot.T @ one_hot + ridge, one_hot.T @ target)
 
     def _effects_of(self, rows: Rows) -> Matrix:
         return self._effects[self._columns(rows)].reshape(

@@ -1,4 +1,4 @@
-"""NNI's own strategies, for comparison: they see accuracy alone, and the engine drops what is infeasible."""
+"""NNI's own strategies, for comparison: they see only the accuracy, and the engine drops infeasible proposals."""
 
 from typing import Any
 
@@ -8,25 +8,29 @@ from senas.strategies.nni_space import NNIModel
 
 import nni  # isort: skip  # after nni_space has chosen NNI's framework
 from nni.nas.execution.event import FinalMetricEvent, TrainingEndEvent  # isort: skip
-from nni.nas.strategy import TPE, RegularizedEvolution, Strategy  # isort: skip
+from nni.nas.strategy import TPE, GridSearch, Random, RegularizedEvolution, Strategy  # isort: skip
+
+
+__all__ = ["EventDrivenTPE", "GridSearch", "Random", "aging_evolution"]
 
 
 class EventDrivenTPE(TPE):
-    """NNI's TPE (Bergstra et al. 2011), told to maximise, without its pause of a second after every proposal.
+    """NNI's TPE (Bergstra et al. 2011), set to maximise and without its pause of one second after every proposal.
 
-    Once it has converged, NNI's TPE proposes the same architectures again and again. A repeat is forgotten and asked
-    for anew; after a few of them in a row one architecture is drawn at random, beside the model.
+    Once it has converged, NNI's TPE proposes the same architectures repeatedly. A repeated proposal is discarded and
+    replaced by another; after a few repeats in a row, one architecture is drawn at random, of which the model does not
+    learn the result.
 
     Args:
-        seed: of all random decisions.
-        startup: how many proposals are random before the model takes over.
+        seed: Random seed of all decisions.
+        startup: Number of random proposals before the model is used.
     """
 
-    _repeats = 2
+    _max_attempts = 2
 
     def __init__(self, *, seed: int, startup: int):
         super().__init__(optimize_mode="maximize", seed=seed, tpe_args={"n_startup_jobs": startup})
-        self._random_state = np.random.RandomState(seed)  # what NNI's spaces draw from
+        self._random_state = np.random.RandomState(seed)  # of the kind that NNI's spaces draw from
         self._proposed: set[str] = set()
 
     def _run(self) -> None:
@@ -34,14 +38,14 @@ class EventDrivenTPE(TPE):
         self.tuner.update_search_space(choices)
         while self.engine.idle_worker_available():
             try:
-                model = self._fresh_model() or self.model_space.random(random_state=self._random_state)
+                model = self._new_model() or self.model_space.random(random_state=self._random_state)
             except nni.NoMoreTrialError:
                 return
             self.engine.submit_models(model)
 
-    def _fresh_model(self) -> NNIModel | None:
-        """A proposal of an architecture that was not proposed before, or `None` after too many repeats."""
-        for _ in range(self._repeats):
+    def _new_model(self) -> NNIModel | None:
+        """Return a proposal of an architecture that was not proposed before; `None` after too many repeats."""
+        for _ in range(self._max_attempts):
             self._model_count += 1
             model = self.model_space.freeze(self.tuner.generate_parameters(self._model_count))
             assert isinstance(model, NNIModel)
@@ -53,17 +57,25 @@ class EventDrivenTPE(TPE):
         return None
 
     def on_metric(self, event: FinalMetricEvent) -> None:
-        """Tell the model a result, unless it did not propose it."""
+        """Pass a result to the model if the model proposed the architecture."""
         if event.model in self._model_to_id:
             super().on_metric(event)
 
     def on_training_end(self, event: TrainingEndEvent) -> None:
-        """Forget a proposal that has ended."""
+        """Pass the end of a trial to the model if the model proposed the architecture."""
         if event.model in self._model_to_id:
             super().on_training_end(event)
 
 
 def aging_evolution(*, seed: int, trials: int, concurrency: int) -> Strategy:
-    """Regularized evolution (Real et al. 2019). Its population exceeds what runs at a time, or it would start empty."""
+    """Return NNI's regularized evolution (Real et al. 2019).
+
+    Its population is larger than the number of trials at a time; otherwise evolution would start from an empty one.
+
+    Args:
+        seed: Random seed of all decisions.
+        trials: Number of trials, which determines the size of the population.
+        concurrency: Number of trials at a time.
+    """
     population = max(concurrency + 1, min(100, max(6, trials // 4)))
     return RegularizedEvolution(population_size=population, sample_size=max(2, population // 4), seed=seed)

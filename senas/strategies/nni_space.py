@@ -1,4 +1,4 @@
-"""A search space as NNI's strategies see it."""
+"""Search spaces and architectures as NNI's strategies see them."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -6,21 +6,22 @@ from typing import Any
 
 import nni
 
-nni.set_default_framework("none")  # before any nni.nas import, which would need pytorch_lightning otherwise
+nni.set_default_framework("none")  # before any import of nni.nas, which would otherwise need pytorch_lightning
 logging.getLogger("nni").setLevel(logging.ERROR)
 
 from nni.mutable import Categorical, LabeledMutable, Mutable, MutableDict, SampleValidationError  # noqa: E402
 from nni.nas.space import ExecutableModelSpace, ModelStatus  # noqa: E402
+from nni.nas.strategy import Strategy  # noqa: E402, F401
 
 from senas.architecture import Architecture  # noqa: E402
-from senas.spaces.space import SearchSpace  # noqa: E402
+from senas.spaces import SearchSpace  # noqa: E402
 
 
 class NNISpace(ExecutableModelSpace):
-    """A `SearchSpace` with one NNI `Categorical` per choice; freezing a sample gives one `NNIModel`.
+    """`SearchSpace` with one NNI `Categorical` per choice; freezing a sample gives one `NNIModel`.
 
     Args:
-        space: what to search.
+        space: Space to search.
     """
 
     def __init__(self, space: SearchSpace):
@@ -33,21 +34,21 @@ class NNISpace(ExecutableModelSpace):
         )
 
     def leaf_mutables(self, is_leaf: Callable[[Mutable], bool]) -> Iterable[LabeledMutable]:
-        """The choices."""
+        """Return the choices of the space."""
         return self.mutables.leaf_mutables(is_leaf)
 
     def check_contains(self, sample: dict[str, Any]) -> SampleValidationError | None:
-        """Why a sample is not in the space, or `None`."""
+        """Return why a sample is not in the space; `None` if it is."""
         return self.mutables.check_contains(sample)
 
     def freeze(self, sample: dict[str, Any]) -> "NNIModel":
-        """The model of a sample."""
+        """Return the model of a sample."""
         self.validate(sample)
         return NNIModel(dict(sample), self.space.architecture(sample))
 
 
 class NNIModel(ExecutableModelSpace):
-    """One point of the space: the sample that a strategy chose and the architecture it stands for."""
+    """One point of the space: the sample that a strategy chose, and its architecture."""
 
     def __init__(self, sample: dict[str, Any], architecture: Architecture):
         super().__init__(ModelStatus.Frozen)

@@ -1,4 +1,4 @@
-"""NSGA-II on architectures, for very many cheap trials."""
+"""NSGA-II on architectures, for large numbers of cheap trials."""
 
 import moocore
 import numpy as np
@@ -8,21 +8,22 @@ from senas.strategies.candidates import crossed, mutated, new_rows, random_rows
 from senas.strategies.problem import Problem
 from senas.strategies.proposing import ProposingStrategy
 
-_CROSSOVER = 0.9  # of all offspring; the others come from one parent
-_BROOD = 16  # offspring made at a time, of which the first new and feasible one is proposed
-_TRIES = 8
+_CROSSOVER = 0.9  # share of the offspring with two parents; the others have one
+_BATCH = 16  # offspring generated at a time, of which the first new and feasible one is proposed
+_MAX_BATCHES = 8
 
 
 class ParetoEvolution(ProposingStrategy):
     """Steady-state NSGA-II (Deb et al. 2002; Durillo et al. 2009): one offspring at a time, the best of all survive.
 
-    Parents win binary tournaments by non-dominated rank, then by crowding distance; uniform crossover, then each
-    choice mutates with probability 1 / L. An infeasible or known offspring costs nothing and is made anew.
+    Parents are chosen by binary tournaments on non-dominated rank, then on crowding distance. After uniform crossover,
+    each choice of an offspring mutates with probability 1 / L. An offspring that is infeasible or known is not trained
+    but replaced by another one.
 
     Args:
-        problem: what is known before training.
-        seed: of all random decisions.
-        population: how many architectures are random at first, and how many survive.
+        problem: What is known before training.
+        seed: Random seed of all decisions.
+        population: Number of random architectures at the start, and of architectures that survive.
     """
 
     def __init__(self, problem: Problem, *, seed: int, population: int = 30):
@@ -30,25 +31,25 @@ class ParetoEvolution(ProposingStrategy):
         self._population = population
 
     def propose(self) -> NDArray[np.integer] | None:
-        """An offspring of two good parents, or a random row."""
+        """Return an offspring of tournament winners; a random row at the start, or if no offspring can be proposed."""
         if len(self.known) < self._population or len(self._rows) < 2:
             return self._random()
         points = np.column_stack([-self.accuracies, self.problem.costs(self.rows)[:, 0]])  # both minimised
         parents = self.rows[ranked(points, self._population)]  # best first
-        for _ in range(_TRIES):
-            mothers, fathers = (parents[self._winners(len(parents))] for _ in range(2))
-            crossing = self.rng.random((_BROOD, 1)) < _CROSSOVER
+        for _ in range(_MAX_BATCHES):
+            mothers, fathers = (parents[self._tournament_winners(len(parents))] for _ in range(2))
+            crossing = self.rng.random((_BATCH, 1)) < _CROSSOVER
             children = np.where(crossing, crossed(self.problem, mothers, fathers, self.rng), mothers)
-            untouched = self.rng.random(_BROOD) < 0.5
-            changed = mutated(self.problem, children, 1.0 / children.shape[1], self.rng)
-            fresh = new_rows(self.problem, np.where(untouched[:, None], children, changed), self.known)
+            unmutated = self.rng.random(_BATCH) < 0.5
+            mutants = mutated(self.problem, children, 1.0 / children.shape[1], self.rng)
+            fresh = new_rows(self.problem, np.where(unmutated[:, None], children, mutants), self.known)
             if len(fresh):
                 return fresh[0]
         return self._random()
 
-    def _winners(self, count: int) -> NDArray[np.integer]:
-        """The better of two, for each of a brood: the population is sorted."""
-        return self.rng.integers(count, size=(2, _BROOD)).min(axis=0)
+    def _tournament_winners(self, count: int) -> NDArray[np.integer]:
+        """Return the winners of a batch of binary tournaments: the smaller number wins, since parents are sorted."""
+        return self.rng.integers(count, size=(2, _BATCH)).min(axis=0)
 
     def _random(self) -> NDArray[np.integer] | None:
         for count in (16, 256, 4096):
@@ -59,14 +60,16 @@ class ParetoEvolution(ProposingStrategy):
 
 
 def ranked(points: NDArray[np.float64], count: int) -> NDArray[np.integer]:
-    """Numbers of the best points: by non-dominated rank, then by crowding distance (Deb et al. 2002, section III).
+    """Return the numbers of the best points, best first (Deb et al. 2002, section III).
+
+    They are ordered by non-dominated rank, then by crowding distance.
 
     Args:
-        points: (N, 2), both columns minimised.
-        count: how many, best first; all where there are not so many.
+        points: Points, (N, 2), both columns minimised.
+        count: Number of points to return; all if there are fewer.
     """
     rank = moocore.pareto_rank(points)
-    last = np.sort(rank)[min(count, len(rank)) - 1]  # only as far as that matters which of a front are crowded
+    last = np.sort(rank)[min(count, len(rank)) - 1]  # crowding decides only between points up to this rank
     crowding = np.zeros(len(points))
     for level in np.unique(rank[rank <= last]):
         members = np.flatnonzero(rank == level)
@@ -75,10 +78,10 @@ def ranked(points: NDArray[np.float64], count: int) -> NDArray[np.integer]:
 
 
 def crowding_distance(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far apart each point's neighbours on a front are, (N,); infinite at its ends (ibid., section III.B).
+    """Return the distance between each point's neighbours on a front, (N,); infinite at its ends (section III.B).
 
     Args:
-        points: (N, 2) of one front.
+        points: Points of one front, (N, 2).
     """
     distance = np.zeros(len(points))
     for column in points.T:

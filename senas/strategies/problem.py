@@ -1,4 +1,4 @@
-"""What a strategy knows before anything is trained: the choices, what each architecture costs, which are feasible."""
+"""Problem of a strategy: what is known before training, that is choices, costs and feasibility of architectures."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -6,24 +6,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.integer]  # (N, L) option numbers
+Rows = NDArray[np.integer]  # option numbers, (N, L)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A space of choices with known costs; only the accuracy, which is maximised, is unknown.
+    """Space of choices with known costs; only the accuracy, which is maximised, is unknown.
 
-    A row is an architecture: one option number per choice, -1 for a choice that does not matter, such as that of an
-    inactive cell. So two rows are the same architecture exactly where they are equal.
+    A row represents an architecture: one option number per choice, -1 for a choice that does not matter, such as one of
+    an inactive cell. So two rows are the same architecture if and only if they are equal.
 
     Attributes:
-        labels: of the L choices.
-        options: of each choice. Equal options of different choices count as the same thing at different places.
-        costs: rows to costs, (N, L) to (N, C). The first is minimised; the others are only known.
-        feasible: rows to whether they keep the budgets, (N, L) to (N,).
-        worst_cost: the reference point of the minimised cost: its budget, or the largest of the space.
-        canonical: rows to rows with -1 wherever a choice does not matter.
-        listed: every feasible row, (N, L), where there is such a list and nothing beside it.
+        labels: Labels of the L choices.
+        options: Options of each choice. Equal options of different choices count as one option in different places.
+        costs: Function from rows to costs, (N, L) to (N, C). The first cost is minimised; the others are additional
+            information.
+        feasible: Function from rows to whether they keep the budgets, (N, L) to (N,).
+        worst_cost: Reference point of the minimised cost: its budget, or the largest cost of the space.
+        canonical: Function from rows to rows with -1 at every choice that does not matter.
+        listed: Every feasible row, (N, L), if the space is a list of rows; `None` otherwise.
     """
 
     labels: tuple[str, ...]
@@ -36,11 +37,11 @@ class Problem:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """How many options each choice has, (L,)."""
+        """Number of options of each choice, (L,)."""
         return np.array([len(options) for options in self.options])
 
     def sample(self, row: NDArray[np.integer]) -> dict[str, Hashable]:
-        """A row as NNI has it: an option for every label, the first where it does not matter."""
+        """Return a row as a sample, as NNI uses it: an option for every label, the first one if it does not matter."""
         return {
             label: options[max(number, 0)]
             for label, options, number in zip(self.labels, self.options, row.tolist(), strict=True)

@@ -1,1 +1,17 @@
-"""Training one architecture: data, augmentation, the loop, and the evaluator that a search calls."""
+"""Training of one architecture: recipes, the loop, checkpoints, the evaluator of a search, retraining. No Ray."""
+
+from typing import TYPE_CHECKING
+
+from senas.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from senas.training.data.dataset import Dataset as Dataset
+    from senas.training.data.dataset import Split as Split
+    from senas.training.data.sources import load_data as load_data
+    from senas.training.evaluator import Evaluate as Evaluate
+    from senas.training.evaluator import TrainingEvaluator as TrainingEvaluator
+    from senas.training.loop import pixel_statistics as pixel_statistics
+    from senas.training.recipe import Recipe as Recipe
+    from senas.training.retraining import retrain as retrain
+
+export_lazily(globals())

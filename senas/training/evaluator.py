@@ -1,39 +1,39 @@
-"""The evaluator that a search calls by default: train one architecture, return its validation accuracy."""
+"""Default evaluator of a search: trains one architecture and returns its validation accuracy."""
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from senas.architecture import Architecture, Input
 from senas.errors import RunError
-from senas.nn.network import Network, build_network
-from senas.parsing import digest_of, to_plain
+from senas.io import digest_of, name_of, to_plain
+from senas.nn import Network, build_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
-from senas.training.data import Dataset
-from senas.training.loop import Recipe, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
-from senas.training.sources import DataFunction, load_data, located
+from senas.training.data import DataFunction, Dataset, load_data, located
+from senas.training.loop import make_optimizer, pixel_statistics, top1_accuracy, train_epochs
+from senas.training.recipe import Recipe
 
 Report = Callable[[int, float], None]
 Evaluate = Callable[[Architecture, int, Report], float]
 
-CHECKPOINT_SECONDS = 20.0  # between checkpoints at least: short trainings are as quickly repeated
+CHECKPOINT_SECONDS = 20.0  # minimal time between checkpoints; shorter trainings can as well be repeated
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingEvaluator:
-    """Trains an architecture on the training split and returns its top-1 accuracy on the validation split.
+    """Evaluator that trains an architecture and returns its top-1 accuracy on a validation split.
 
-    The validation split is carved from the training set, the same for every trial; the test set is never touched.
+    The validation split is taken from the training set and is the same for every trial; the test set is never used.
 
     Attributes:
-        data: a name for `load_data`, its path made absolute, or a function of your own that returns a `Dataset`.
-        recipe: how to train.
-        device: `cpu` or `cuda`.
+        data: Name for `load_data`, with its path made absolute, or a function of your own that returns a `Dataset`.
+        recipe: Training recipe.
+        device: Device to train on, `cpu` or `cuda`.
     """
 
     data: str | DataFunction
@@ -43,19 +43,19 @@ class TrainingEvaluator:
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", located(self.data))
 
-    def carrying_data(self, network_input: Input) -> "TrainingEvaluator":
-        """The same with its data in it, for workers on machines that do not have its file."""
-        if isinstance(self.data, _Carried):
+    def with_loaded_data(self, network_input: Input) -> "TrainingEvaluator":
+        """Return the same evaluator with its data in memory, for workers on machines that do not have the file."""
+        if isinstance(self.data, _LoadedData):
             return self
-        return replace(self, data=_Carried(name_of(self.data), load_data(self.data, network_input)))
+        return replace(self, data=_LoadedData(name_of(self.data), load_data(self.data, network_input)))
 
     def __call__(self, arch: Architecture, seed: int, report: Report) -> float:
-        """Train from scratch, or from the last checkpoint in `report.folder`, where there is such a folder.
+        """Train from scratch, or from the last checkpoint in `report.folder` if there is one.
 
         Args:
-            arch: what to train.
-            seed: of weights, order and augmentation.
-            report: told (epoch, validation accuracy) after each epoch.
+            arch: Architecture to train.
+            seed: Random seed for weights, order and augmentation.
+            report: Function that is called with (epoch, validation accuracy) after each epoch.
 
         Returns:
             Validation accuracy after the last epoch, in [0, 1]; the same with and without an interruption.
@@ -66,55 +66,45 @@ class TrainingEvaluator:
         network = build_network(arch, seed=seed).to(self.device)
         optimizer = make_optimizer(network, self.recipe)
         path = self._checkpoint(arch, seed, getattr(report, "folder", None))
-        epoch, accuracy = (0, 0.0) if path is None else _restored(path, network, optimizer)
+        epoch, accuracy = (0, 0.0) if path is None else _restore(path, network, optimizer)
         saved = time.monotonic()
         for epoch, _ in train_epochs(network, optimizer, data, self.recipe, seed=seed, start=epoch):  # noqa: B020
             accuracy = top1_accuracy(network, data.test, statistics)
             report(epoch, accuracy)
             if path is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                with suppress(OSError):  # a full disk costs what a checkpoint would have spared, and no more
+                with suppress(OSError):  # on a full disk the training continues without a checkpoint
                     save_checkpoint(path, network, optimizer, {"epoch": epoch, "accuracy": accuracy})
                 saved = time.monotonic()
         return accuracy
 
     def _checkpoint(self, arch: Architecture, seed: int, folder: Path | None) -> Path | None:
-        """A file whose name tells the whole training, so that no other one goes on from it."""
+        """Return the checkpoint file, named by a digest of the training so that no other training continues it."""
         training = {"digest": arch.digest, "seed": seed, "recipe": to_plain(self.recipe), "data": name_of(self.data)}
         return None if folder is None else folder / f"{digest_of(training)}.safetensors"
 
 
-def name_of(function: object) -> str:
-    """Module and name of a function or of the class of a callable, the same in every process; of a text itself."""
-    while isinstance(function, partial):
-        function = function.func
-    if isinstance(function, str | _Carried):
-        return function if isinstance(function, str) else function.name
-    named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{getattr(named, '__qualname__', '')}"
-
-
 @dataclass(frozen=True, eq=False)
-class _Carried:
-    """A data function that has loaded its data already."""
+class _LoadedData:
+    """Data function that returns data loaded before."""
 
-    name: str
+    source_name: str
     dataset: Dataset
 
-    def __call__(self, network_input: Input) -> Dataset:  # noqa: ARG002  # it was loaded for it
+    def __call__(self, network_input: Input) -> Dataset:  # noqa: ARG002  # the data was loaded for this input
         return self.dataset
 
 
-def _restored(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
-    """The epochs that are done and the accuracy after them, none where there is no checkpoint that can be read."""
+def _restore(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
+    """Return the number of epochs done and the accuracy after them; (0, 0.0) without a readable checkpoint."""
     try:
-        about = load_checkpoint(path, network, optimizer) or {}
+        metadata = load_checkpoint(path, network, optimizer) or {}
     except RunError:  # the training is repeated, to the same result
         return 0, 0.0
-    epoch, accuracy = about.get("epoch"), about.get("accuracy")
+    epoch, accuracy = metadata.get("epoch"), metadata.get("accuracy")
     return (epoch, accuracy) if isinstance(epoch, int) and isinstance(accuracy, float) else (0, 0.0)
 
 
 @lru_cache(maxsize=2)
 def _validation_data(data: str | DataFunction, network_input: Input, device: str) -> Dataset:
-    """Loaded once per worker process."""
+    """Return data with a validation split on a device, loaded once per worker process."""
     return load_data(data, network_input).with_validation().to(device)

@@ -1,59 +1,19 @@
-"""The training loop: SGD with Nesterov momentum, one learning rate per step, data that lives on the device."""
+"""Training loop: SGD with Nesterov momentum, one learning rate per step, and data that is kept on the device."""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from senas.errors import OptionError, TrainingDivergedError
-from senas.training.augmentation import augment
-from senas.training.data import Dataset, Split
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How to train.
-
-    Attributes:
-        epochs: passes over the training set.
-        batch: images per step.
-        learning_rate: the largest of the schedule.
-        momentum: of SGD, Nesterov's form.
-        weight_decay: on every parameter of two dimensions or more.
-        label_smoothing: Szegedy et al. 2016, section 7; the SE paper trains with 0.1.
-        schedule: `one-cycle` rises over the first quarter and falls to zero, `cosine` falls from the start.
-        cutout: whether augmentation cuts out.
-    """
-
-    epochs: int = 10
-    batch: int = 64
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
-    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
-    cutout: bool = True
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1:
-            raise OptionError(f"epochs and batch: found {self.epochs} and {self.batch}, allowed: at least 1")
-        if self.learning_rate <= 0:
-            raise OptionError(f"learning_rate: found {self.learning_rate}, allowed: more than 0")
-
-    def learning_rate_at(self, progress: float) -> float:
-        """The learning rate when a share of the training is done, in [0, 1)."""
-        rise = 0.25 if self.schedule == "one-cycle" else 0.0
-        if progress < rise:
-            return self.learning_rate * progress / rise
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - rise) / (1 - rise)))
+from senas.errors import TrainingDivergedError
+from senas.training.data import Dataset, Split, augment
+from senas.training.recipe import Recipe
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD whose weight decay spares biases and batch norms."""
+    """Return SGD with weight decay on all parameters except biases and batch norms."""
     parameters = list(network.parameters())
     return torch.optim.SGD(
         [
@@ -69,23 +29,24 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 def train_epochs(
     network: nn.Module, optimizer: torch.optim.SGD, data: Dataset, recipe: Recipe, *, seed: int, start: int = 0
 ) -> Iterator[tuple[int, float]]:
-    """Train, pausing after every epoch; all that is random depends on (seed, epoch) alone.
+    """Train and yield after every epoch.
 
-    So a training that went on from the state after an epoch is the training that was never interrupted.
+    All random numbers of an epoch depend on (seed, epoch) alone. A training that is continued from the state after an
+    epoch therefore gives the same result as one without an interruption.
 
     Args:
-        network: on the device of the data.
-        optimizer: from `make_optimizer`.
-        data: its training split is used.
-        recipe: how to train.
-        seed: of order, augmentation and what the network draws (dropout, shake-shake).
-        start: epochs done already.
+        network: Network on the device of the data.
+        optimizer: Optimizer from `make_optimizer`.
+        data: Data set; its training split is used.
+        recipe: Training recipe.
+        seed: Random seed for order, augmentation and the network's own random numbers (dropout, shake-shake).
+        start: Number of epochs that are done already.
 
     Yields:
-        (epoch, mean loss) after each epoch, the first epoch being 1.
+        (epoch, mean loss) after each epoch; the first epoch is 1.
 
     Raises:
-        TrainingDivergedError: the loss of an epoch is not finite.
+        TrainingDivergedError: The loss of an epoch is not finite.
     """
     mean, deviation = pixel_statistics(data.train)
     device = data.train.images.device
@@ -96,7 +57,7 @@ def train_epochs(
         total = torch.zeros((), device=device)
         network.train()
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed * 1_000_003 + epoch)  # for what the network itself draws
+            torch.manual_seed(seed * 1_000_003 + epoch)  # for the network's own random numbers
             for step, index in enumerate(order.split(recipe.batch)):
                 rate = recipe.learning_rate_at((epoch * steps + step) / (recipe.epochs * steps))
                 for group in optimizer.param_groups:
@@ -117,13 +78,13 @@ def train_epochs(
 
 @torch.inference_mode()
 def top1_accuracy(network: nn.Module, split: Split, statistics: tuple[Tensor, Tensor], batch: int = 512) -> float:
-    """Share of images whose largest logit is their label, in [0, 1].
+    """Return the share of images whose largest logit is their label, in [0, 1].
 
     Args:
-        network: is put into evaluation mode.
-        split: what to judge by.
+        network: Network, which is put into evaluation mode.
+        split: Images and labels to evaluate on.
         statistics: `pixel_statistics` of the training set.
-        batch: images per forward pass.
+        batch: Number of images per forward pass.
     """
     mean, deviation = statistics
     network.eval()
@@ -134,7 +95,7 @@ def top1_accuracy(network: nn.Module, split: Split, statistics: tuple[Tensor, Te
 
 
 def pixel_statistics(split: Split) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel, each (1, C, 1, 1)."""
+    """Return mean and standard deviation per channel, each (1, C, 1, 1)."""
     counts = torch.stack([torch.bincount(c.flatten().int(), minlength=256) for c in split.images.unbind(1)])
     share = counts.double() / counts.sum(1, keepdim=True)  # (C, 256)
     values = torch.arange(256, device=split.images.device, dtype=torch.float64)

@@ -1,0 +1,66 @@
+"""`senas retrain`: trains one architecture longer and tests it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from senas.cli.options import DeviceOption, EpochsOption, check_device
+from senas.cli.printing import next_command, progress_console
+from senas.errors import OptionError
+
+
+def retrain(
+    source: Annotated[Path, Argument(metavar="RUN|ARCH.json", help="Folder of a run, or an architecture file.")],
+    pick: Annotated[str, Option(help="Trial of a run: best, knee (where the front bends), or a digest.")] = "best",
+    epochs: EpochsOption = 60,
+    data: Annotated[str | None, Option(help="Data set as for search; by default the run's own.")] = None,
+    device: DeviceOption = "cpu",
+    seed: Annotated[int, Option(help="Random seed for weights, order and augmentation.")] = 0,
+    out: Annotated[
+        Path | None, Option(help="Folder to write; by default RUN/retrain/DIGEST or retrain/DIGEST.")
+    ] = None,
+) -> None:
+    """Train one architecture longer, on all training data, and test it once at the end.
+
+    After an interrupt, repeat the command to continue.
+    """
+    from senas.architecture import Architecture
+    from senas.runs import Run
+    from senas.training import Recipe
+
+    if source.suffix == ".json":
+        arch, name, home, recipe = Architecture.load(source), data or "digits", Path("retrain"), Recipe(epochs=epochs)
+    else:
+        run = Run(source)
+        trained = run.record.training
+        if data is None and trained is None:
+            raise OptionError(f"--data: {source} was searched with an evaluate function of its own, name a data set")
+        arch, name, home = run.pick(pick).architecture, data or (trained.data if trained else ""), source / "retrain"
+        recipe = replace(trained.recipe, epochs=epochs) if trained else Recipe(epochs=epochs)
+    folder = out or home / arch.digest
+    check_device(device)
+    from senas.report import Display
+    from senas.training import load_data
+    from senas.training import retrain as train_again
+
+    try:
+        with Display(progress_console()) as display:
+            result = train_again(
+                arch,
+                data=load_data(name, arch.input),
+                recipe=recipe,
+                out=folder,
+                seed=seed,
+                device=device,
+                on_epoch=lambda epoch, loss: display.training(epoch, epochs, loss),
+            )
+    except KeyboardInterrupt:
+        progress_console().print("interrupted; repeat the command to continue after the last finished epoch")
+        raise typer.Exit(130) from None
+    typer.echo(f"test accuracy {result.test_accuracy:.2%} after {epochs} epochs")
+    for file in ("architecture.json", "weights.safetensors", "result.json"):
+        typer.echo(str(folder / file))
+    next_command("python", "-c", f'import senas; print(senas.load_network("{folder}"))')

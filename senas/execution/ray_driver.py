@@ -1,0 +1,238 @@
+"""Runs of Ray Tune and of single functions on Ray: a local cluster or a joined one, reused workers, no output."""
+
+import gc
+import logging
+import math
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import ray
+from ray import tune
+from ray.exceptions import RayTaskError
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.stopper import Stopper
+
+from senas.errors import OptionError, SearchFailedError
+from senas.execution.ray_searcher import RayEvents, StrategySearcher
+from senas.execution.worker import run_trial
+from senas.runs import SearchOptions
+from senas.training import Evaluate
+
+T = TypeVar("T")
+
+_TRIALS_PER_ROUND = 1_000  # trials of one Ray Tune experiment; starting the next one takes some seconds
+_INTERRUPT_GRACE_SECONDS = 5.0  # time after an interrupt in which further ones are ignored
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+def run_ray_tune(
+    searcher: StrategySearcher,
+    evaluate: Evaluate,
+    options: SearchOptions,
+    scheduler: TrialScheduler | None,
+    *,
+    address: str | None,
+) -> None:
+    """Run trials with Ray Tune until the searcher has no more to propose.
+
+    Args:
+        searcher: Searcher that proposes trials and receives their results.
+        evaluate: Evaluate function, which is sent to the workers.
+        options: Options of the search.
+        scheduler: Scheduler that may end trials early, if any.
+        address: Address of a cluster to join; `None` to start a local one.
+
+    Raises:
+        SearchFailedError: A failure of Ray.
+        BaseException: Any exception that the searcher raised when Ray Tune called it.
+    """
+    with (
+        _interruptible(searcher),
+        _ray(address, options.concurrency * options.cpus_per_trial),
+        _scratch_folder() as scratch,
+    ):
+        _check_resources(options)
+        trainable = tune.with_resources(
+            partial(run_trial, evaluate=ray.put(evaluate)),
+            {"cpu": options.cpus_per_trial, "gpu": options.gpus_per_trial},
+        )
+        while not searcher.over:
+            started = searcher.started
+            _run_round(searcher, trainable, scheduler, options.concurrency, scratch)
+            if searcher.broken is not None:  # its traceback would keep Ray Tune's workers, and their CPUs, alive
+                searcher.broken.__traceback__ = searcher.broken.__context__ = None
+            gc.collect()
+            if searcher.broken is not None:
+                raise searcher.broken
+            searcher.release()
+            if started == searcher.started and not searcher.over:
+                raise SearchFailedError("Ray Tune ended before the search; senas resume continues it")
+
+
+def _run_round(
+    searcher: StrategySearcher, trainable: Any, scheduler: TrialScheduler | None, concurrency: int, scratch: str
+) -> None:
+    """Run some trials in one Ray Tune experiment. It keeps the data of each trial, so a long search takes several."""
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=_TRIALS_PER_ROUND,
+            max_concurrent_trials=concurrency,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            storage_path=scratch, verbose=0, stop=_StalledStopper(searcher), callbacks=[RayEvents(searcher)]
+        ),
+    )
+    try:
+        tuner.fit()
+    except KeyboardInterrupt:
+        searcher.broken = searcher.broken or KeyboardInterrupt()
+    except Exception as error:  # an error of Ray, or one of ours that Ray has wrapped
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        searcher.broken = searcher.broken or SearchFailedError(
+            f"Ray failed ({reason[0]}); trials that have ended are kept, senas resume continues the search"
+        )
+
+
+class _StalledStopper(Stopper):
+    """Stopper that ends an experiment in which no trial can make progress."""
+
+    def __init__(self, searcher: StrategySearcher):
+        self._searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002  # never stops a single trial
+        return False
+
+    def stop_all(self) -> bool:
+        return self._searcher.stalled
+
+
+def run_alone(work: Callable[[], T], address: str) -> T:
+    """Run a function on a node of a cluster, on a GPU that nothing else uses meanwhile.
+
+    Args:
+        work: Function to run; it and its result are pickled.
+        address: Address of the cluster's head.
+
+    Returns:
+        The result of the function.
+
+    Raises:
+        OptionError: No cluster at the address, or none of its nodes has a GPU.
+        Exception: Any exception that `work` raises.
+    """
+    with _ray(address, cpus=1):
+        if ray.cluster_resources().get("GPU", 0) < 1:
+            raise OptionError(f"device: found cuda, but the cluster at {address} has no GPU")
+        try:
+            return ray.get(ray.remote(num_cpus=0, num_gpus=1, max_retries=0)(_call).remote(work))
+        except RayTaskError as error:
+            raise error.cause from None
+
+
+def _call(work: Callable[[], T]) -> T:
+    return work()
+
+
+@contextmanager
+def _ray(address: str | None, cpus: float) -> Iterator[None]:
+    """Join a cluster, or start one on this machine and stop it afterwards, without log output or usage statistics."""
+    with _quiet():
+        if ray.is_initialized():
+            yield
+            return
+        resources = {} if address else {"num_cpus": math.ceil(cpus), "include_dashboard": False}
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **resources)
+        except ConnectionError as error:
+            raise OptionError(f"address: found {address}, where no Ray cluster answers ({error})") from None
+        except Exception as error:  # Ray raises plain exceptions if it cannot start
+            reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+            raise SearchFailedError(f"Ray cannot be started ({reason[0]}); is the temporary folder full?") from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Set Ray's environment variables and mute its logger; restore both at the end."""
+    added = {name: value for name, value in _QUIET.items() if name not in os.environ}
+    logger = logging.getLogger("ray")
+    level = logger.level
+    os.environ.update(added)
+    logger.setLevel(logging.CRITICAL)  # failures are in the journal, with their reasons
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _check_resources(options: SearchOptions) -> None:
+    """Raise `OptionError` if a trial needs more than the cluster has, since it would wait forever."""
+    available = ray.cluster_resources()
+    for name, needed in (("CPU", options.cpus_per_trial), ("GPU", options.gpus_per_trial)):
+        if needed > available.get(name, 0):
+            limit = f"{available.get(name, 0):g}"
+            raise OptionError(f"{name.lower()}s_per_trial: found {needed:g}, allowed: at most the {limit} that Ray has")
+
+
+@contextmanager
+def _interruptible(searcher: StrategySearcher) -> Iterator[None]:
+    """End a search on Ctrl-C or SIGTERM, whatever Ray is doing.
+
+    Ray would end the process at once on SIGTERM, and an exception raised inside one of its finalizers is lost.
+    Therefore the interrupt is also stored in the searcher, which raises it again at its next call.
+    """
+    last: list[float] = []
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        if last and time.monotonic() - last[0] < _INTERRUPT_GRACE_SECONDS:
+            return  # the search is ending already, which must not be interrupted
+        last[:] = [time.monotonic()]
+        searcher.broken = KeyboardInterrupt()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[str]:
+    """Yield a temporary folder for Ray Tune's files, which are not read again: a run is restored from its journal."""
+    folder = tempfile.mkdtemp(prefix="senas-ray-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,235 @@
+"""Device, mode, software and code that a latency was measured with.
+
+A latency is valid only for the combination that it was measured with.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from senas.architecture import Input
+from senas.errors import ProfileError, one_of
+from senas.version import __version__
+
+DeviceKind = Literal["cpu", "cuda"]
+Execution = Literal["eager", "compiled", "graph"]
+DType = Literal["fp32", "tf32", "fp16", "bf16"]
+MemoryFormat = Literal["contiguous", "channels_last"]
+
+# modes of each kind of device; the first execution is the default, the one that budgets refer to
+EXECUTIONS: dict[DeviceKind, tuple[Execution, ...]] = {"cpu": ("eager", "compiled"), "cuda": ("graph", "eager")}
+DTYPES: dict[DeviceKind, tuple[DType, ...]] = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "fp16", "bf16")}
+MAX_BATCH = 4_096
+
+# Digests that version 0.1 recorded before its modules were moved, and those of the same code today.
+_SAME_CODE = {"5dba4217929ea87f": "2352b7aa8eb61e32", "df3be19eda514465": "011ef29dce66ecc6"}
+
+_SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
+_BLOCKS = {tokenize.INDENT: b"\t>", tokenize.DEDENT: b"\t<"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """Device that was measured on.
+
+    Attributes:
+        kind: Kind of device.
+        name: Name of the processor or the GPU.
+        cores: Number of CPU cores, or of streaming multiprocessors of the GPU.
+        driver: Version of the GPU's driver; `None` for a CPU, or if NVML does not report it.
+    """
+
+    kind: DeviceKind
+    name: str
+    cores: int
+    driver: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Software:
+    """Software versions that a measurement was made with."""
+
+    senas: str
+    torch: str
+    python: str
+    system: str
+    cuda: str | None = None
+    cudnn: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """How networks are run.
+
+    Attributes:
+        execution: `eager`; `compiled` by torch.compile (CPU); `graph`, replay of a CUDA graph.
+        dtype: Number format of weights and images; `tf32` is fp32 whose products may round to TF32.
+        memory_format: Memory format of weights and images.
+        batch: Images per forward pass.
+        threads: Number of CPU threads that compute.
+        input: Shape of one image.
+    """
+
+    execution: Execution
+    dtype: DType
+    memory_format: MemoryFormat
+    batch: int
+    threads: int
+    input: Input
+
+    @property
+    def bytes_per_weight(self) -> int:
+        """Bytes of one weight in the number format."""
+        return 2 if self.dtype in ("fp16", "bf16") else 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkCode:
+    """Digests of the source that networks are built with, without its comments and docstrings.
+
+    Attributes:
+        se: Digest of the SE implementation.
+        networks: Digest of all other code that describes and builds networks.
+    """
+
+    se: str
+    networks: str
+
+
+def make_mode(
+    device: DeviceKind,
+    network_input: Input,
+    *,
+    execution: str | None = None,
+    dtype: str = "fp32",
+    batch: int = 1,
+    memory_format: str = "contiguous",
+) -> Mode:
+    """Return a mode, checked against what the kind of device supports.
+
+    Args:
+        device: Kind of device.
+        network_input: Shape of one image.
+        execution: How networks run, see `EXECUTIONS`; by default the kind's first.
+        dtype: Number format, see `DTYPES`.
+        batch: Images per forward pass.
+        memory_format: `contiguous` or `channels_last`.
+
+    Raises:
+        ProfileError: A value that this kind of device does not support; the message names the field.
+    """
+    chosen = EXECUTIONS[device][0] if execution is None else execution
+    for name, value, allowed in (
+        ("execution", chosen, EXECUTIONS[device]),
+        ("dtype", dtype, DTYPES[device]),
+        ("memory format", memory_format, get_args(MemoryFormat)),
+    ):
+        if value not in allowed:
+            raise ProfileError(f"{name} on {device}: {one_of(value, allowed)}")
+    if not 1 <= batch <= MAX_BATCH:
+        raise ProfileError(f"batch: found {batch}, allowed: 1 to {MAX_BATCH}")
+    return Mode(
+        execution=chosen,  # type: ignore[arg-type]  # checked above, as are the next two lines
+        dtype=dtype,  # type: ignore[arg-type]
+        memory_format=memory_format,  # type: ignore[arg-type]
+        batch=batch,
+        threads=1,
+        input=network_input,
+    )
+
+
+def profile_name(space: str, device: DeviceKind, mode: Mode) -> str:
+    """Return the default name of a profile, such as `se-resnet-cifar-cpu-eager-fp32-b1`.
+
+    It is a plain file name, whatever the name of the space: other characters are replaced.
+    """
+    words = [re.sub(r"[^\w.+-]", "_", space), device, mode.execution, mode.dtype]
+    words += [] if mode.memory_format == "contiguous" else [mode.memory_format.replace("_", "-")]
+    return "-".join([*words, f"b{mode.batch}"])
+
+
+def this_device(kind: DeviceKind) -> Device:
+    """Return the device of a kind that this process would measure on.
+
+    Raises:
+        ProfileError: This machine has no device of this kind.
+    """
+    if kind == "cpu":
+        return Device(kind="cpu", name=cpu_name(), cores=os.cpu_count() or 1)
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ProfileError("device: found cuda, but torch sees no CUDA device here, allowed: cpu")
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    return Device(kind="cuda", name=properties.name, cores=properties.multi_processor_count)
+
+
+def this_software() -> Software:
+    """Return the software versions of this process."""
+    import torch
+
+    cudnn = torch.backends.cudnn.version() if torch.cuda.is_available() else None
+    return Software(
+        senas=__version__,
+        torch=torch.__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        cuda=torch.version.cuda,
+        cudnn=cudnn,
+    )
+
+
+def this_code() -> NetworkCode:
+    """Return the digests of the code that this process builds networks with."""
+    package = Path(__file__).parent.parent.parent
+    described, built = package / "architecture", package / "nn"
+    block = built / "se.py"
+    others = {described / "se.py", *(path for room in ("layers", "cells") for path in (described / room).glob("*.py"))}
+    others |= {built / name for name in ("build.py", "modules.py", "network.py")}
+    return NetworkCode(se=source_digest(block), networks=source_digest(*sorted(others)))
+
+
+def current_digest(recorded: str) -> str:
+    """Return the digest that the code of a recorded digest has today, if it is the same code; else the recorded one."""
+    return _SAME_CODE.get(recorded, recorded)
+
+
+def cpu_name() -> str:
+    """Return the name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def source_digest(*paths: Path) -> str:
+    """Return 16 hexadecimal digits that name what Python files do.
+
+    Comments, docstrings, blank lines and imports do not count: an import gives the location of code, not its behaviour.
+    """
+    found = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            tokens = [token for token in tokenize.tokenize(file.readline) if token.type not in _SILENT]
+        start, skipped = True, False  # of a statement
+        for token in tokens:
+            if token.type == tokenize.NEWLINE:
+                found.update(b"" if skipped else b"\n")
+                start, skipped = True, False
+            elif skipped:
+                continue
+            elif token.type in _BLOCKS:
+                found.update(_BLOCKS[token.type])
+            elif start and (token.type == tokenize.STRING or token.string in ("import", "from")):
+                start, skipped = False, True
+            else:
+                found.update(token.string.encode())
+                start = False
+    return found.hexdigest()[:16]

@@ -1,0 +1,171 @@
+"""Measurement sessions: whole networks and a profile's anchors, measured together in a process of their own.
+
+A profile is made, checked against today's machine and validated by sessions of the same kind, and so are the networks
+that a search found; what is learned from one holds for the next. Each session is a process of its own because the
+memory layout of a process changes the latency of some networks by several percent for as long as it lives (16 against
+24 channels at 32x32: up to 8 % on a 2-core machine), and a bound cannot cover what it never saw.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from senas.architecture import Architecture
+from senas.errors import ProfileError
+from senas.io import from_plain, to_plain
+from senas.latency.devices import DeviceKind, Mode, open_device
+from senas.latency.measurement.rounds import Rounds
+from senas.latency.measurement.samples import Measurement
+from senas.nn import build_network
+
+SESSION_SECONDS = 6.0
+NETWORK_INTERVAL = 0.005
+_MIN_ROUNDS = 6
+_BUILDING = 0.3  # share of the progress
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementSession:
+    """Results of one session.
+
+    Attributes:
+        anchors: Measurements of the profile's anchors, by digest.
+        networks: Measurements of the other networks, by digest.
+    """
+
+    anchors: dict[str, Measurement]
+    networks: dict[str, Measurement]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOrder:
+    """Networks that a session measures, and how it measures them.
+
+    Attributes:
+        device: Kind of device.
+        mode: How the networks run.
+        networks: Networks to measure together.
+        seconds: Time limit of the measuring itself.
+        seed: Random seed for images and order.
+    """
+
+    device: DeviceKind
+    mode: Mode
+    networks: tuple[Architecture, ...]
+    seconds: float
+    seed: int
+
+
+MeasureNetworks = Callable[[SessionOrder, Progress], dict[str, Measurement]]
+"""Measures the networks of an order and returns the measurements by digest; reports the share done, in [0, 1]."""
+
+
+def measure_in_process(order: SessionOrder, progress: Progress = lambda _: None) -> dict[str, Measurement]:
+    """Measure the networks of an order in this process; return the measurements by digest."""
+    backend = open_device(order.device, order.mode)
+    with backend.running():
+        modules = {
+            arch.digest: (build_network(arch), arch.input.shape.batch(order.mode.batch)) for arch in order.networks
+        }
+        rounds = Rounds(backend, modules, seed=order.seed, progress=lambda share: progress(_BUILDING * share))
+        rounds.measure(
+            seconds=order.seconds,
+            target=NETWORK_INTERVAL,
+            rounds=_MIN_ROUNDS,
+            progress=lambda share: progress(_BUILDING + (1 - _BUILDING) * share),
+        )
+        return rounds.results()
+
+
+def measure_in_subprocess(order: SessionOrder, progress: Progress = lambda _: None) -> dict[str, Measurement]:
+    """Measure the networks of an order in a new process; return the measurements by digest.
+
+    Order and result are passed as JSON, see `senas.latency.measurement.session_worker`.
+
+    Raises:
+        ProfileError: The device is missing or too busy, the process ended early, or it cannot import a kind of layer.
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path)}
+    command = [sys.executable, "-m", "senas.latency.measurement.session_worker"]
+    request = json.dumps({"imports": _foreign_modules(order.networks), "order": to_plain(order)})
+    with (
+        tempfile.TemporaryFile("w+") as order_file,
+        tempfile.TemporaryFile("w+") as errors,  # a file never fills up, where a pipe would block the process
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        order_file.write(request)
+        order_file.seek(0)
+        with subprocess.Popen(  # noqa: S603  # this interpreter and this package
+            command, stdin=order_file, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=folder
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    answer = json.loads(line)
+                    if "progress" in answer:
+                        progress(answer["progress"])
+                    elif "error" in answer:
+                        raise ProfileError(answer["error"])
+                    else:
+                        progress(1.0)  # the process reports it only now and then
+                        return {
+                            digest: from_plain(Measurement, found, digest)
+                            for digest, found in answer["measured"].items()
+                        }
+            finally:
+                process.kill()
+        errors.seek(0)
+        *_, last = ["it printed nothing", *errors.read().strip().splitlines()]
+        raise ProfileError(f"measurement session: its process ended with status {process.returncode}: {last}")
+
+
+def run_session(
+    device: DeviceKind,
+    mode: Mode,
+    anchors: Iterable[Architecture],
+    networks: Iterable[Architecture],
+    *,
+    seconds: float = SESSION_SECONDS,
+    seed: int = 0,
+    progress: Progress = lambda _: None,
+    measure: MeasureNetworks = measure_in_subprocess,
+) -> MeasurementSession:
+    """Measure networks and anchors together in interleaved rounds.
+
+    Args:
+        device: Kind of device.
+        mode: How the networks run.
+        anchors: Anchors of a profile; they may be among the networks.
+        networks: Networks to measure.
+        seconds: Time limit of the measuring itself.
+        seed: Random seed for images and order.
+        progress: Function that is told the share done, in [0, 1].
+        measure: How to measure; by default in a process of its own, as profiles and their checks require.
+
+    Raises:
+        ProfileError: The device is missing or too busy, or a new process cannot import a kind of layer.
+    """
+    known, fresh = ({arch.digest: arch for arch in group} for group in (anchors, networks))
+    order = SessionOrder(device=device, mode=mode, networks=tuple((known | fresh).values()), seconds=seconds, seed=seed)
+    found = measure(order, progress)
+    return MeasurementSession(
+        anchors={digest: found[digest] for digest in known}, networks={digest: found[digest] for digest in fresh}
+    )
+
+
+def _foreign_modules(archs: Iterable[Architecture]) -> list[str]:
+    """Return the modules outside senas that define layers; importing them registers the layers."""
+    modules = {type(part.layer).__module__ for arch in archs for part in arch.parts()}
+    foreign = sorted(module for module in modules if module.partition(".")[0] != "senas")
+    if "__main__" in foreign:
+        raise ProfileError(
+            "kinds of layers: found one that the main script defines, expected it in a module of its own"
+        )
+    return foreign

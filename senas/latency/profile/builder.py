@@ -1,0 +1,168 @@
+"""Measurement of a latency profile: the parts of a space, and whole networks to calibrate and to validate on."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from senas.errors import ProfileError
+from senas.latency.devices import DeviceKind, Mode, make_mode, open_device, this_code, this_software
+from senas.latency.measurement import MeasureNetworks, Rounds, measure_in_subprocess, run_session
+from senas.latency.prediction import structural_features
+from senas.latency.profile.assembly import PART_INTERVAL, assemble
+from senas.latency.profile.checkpoint import PartSamples, ProfileCheckpoint, ProfileTask, checkpoint_path
+from senas.latency.profile.plan import SESSIONS, make_plan
+from senas.latency.profile.profile import LatencyProfile
+from senas.nn import build_part
+from senas.spaces import SearchSpace
+
+PROFILE_SECONDS = 120.0
+_PART_ROUNDS = 2  # before each session, at least
+_PREPARING = 0.1  # share of the progress
+
+
+def profile_space(
+    space: SearchSpace,
+    *,
+    device: DeviceKind = "cpu",
+    execution: str | None = None,
+    dtype: str = "fp32",
+    batch: int = 1,
+    memory_format: str = "contiguous",
+    seconds: float = PROFILE_SECONDS,
+    share: float = 1.0,
+    seed: int = 0,
+    checkpoint: Path | str | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+    measure: MeasureNetworks = measure_in_subprocess,
+) -> LatencyProfile:
+    """Measure a space on this device.
+
+    Parts are measured in interleaved rounds. Between the rounds, several sessions measure whole networks: some to
+    calibrate the sum over parts, others that no fit has seen to validate it and to bound its error.
+
+    Args:
+        space: Space to measure.
+        device: Kind of device.
+        execution: How networks run, see `senas.latency.devices.environment.EXECUTIONS`; by default the kind's first.
+        dtype: Number format, see `DTYPES` there.
+        batch: Images per forward pass.
+        memory_format: `contiguous` or `channels_last`.
+        seconds: Time limit of the measuring. Preparation is extra, and large networks take as long as the least number
+            of rounds. It ends sooner if every estimate is precise enough.
+        share: Share of the parts with SE to measure; the others are imputed from them.
+        seed: Random seed for networks, images and order.
+        checkpoint: File that keeps what was measured, so that the call can be repeated after an interrupt. The caller
+            removes it once the profile is saved; this call removes it if no calibration fits the measurements.
+        progress: Function that is told the share done, in [0, 1].
+        measure: How to measure the networks of a session, see `senas.latency.measurement.run_session`.
+
+    Raises:
+        ProfileError: A mode that the device does not have, a space with too few architectures to calibrate and to
+            validate on, a machine that is too busy, or a checkpoint of another measurement.
+    """
+    mode = make_mode(device, space.input, execution=execution, dtype=dtype, batch=batch, memory_format=memory_format)
+    path = None if checkpoint is None else Path(checkpoint)
+    return _measure_space(space, device, mode, float(seconds), float(share), seed, path, progress, measure)
+
+
+def write_profile(
+    path: Path,
+    space: SearchSpace,
+    device: DeviceKind,
+    mode: Mode,
+    *,
+    seconds: float,
+    share: float,
+    seed: int,
+    progress: Callable[[float], None] = lambda _: None,
+    measure: MeasureNetworks = measure_in_subprocess,
+) -> LatencyProfile:
+    """Measure a space and write its profile; after an interrupt, repeat the call to continue. See `profile_space`."""
+    checkpoint = checkpoint_path(path)
+    profile = _measure_space(space, device, mode, seconds, share, seed, checkpoint, progress, measure)
+    profile.save(path)
+    checkpoint.unlink()
+    return profile
+
+
+def _measure_space(
+    space: SearchSpace,
+    device: DeviceKind,
+    mode: Mode,
+    seconds: float,
+    share: float,
+    seed: int,
+    path: Path | None,
+    progress: Callable[[float], None],
+    measure: MeasureNetworks,
+) -> LatencyProfile:
+    if not 0 < share <= 1 or not 0 < seconds < float("inf"):
+        raise ProfileError(f"share, seconds: found {share:g} and {seconds:g}, allowed: 0 < share <= 1, 0 < seconds")
+    plan = make_plan(space, share, seed)
+    weights = [
+        sum(structural_features(part, mode.bytes_per_weight).weight_bytes for part in arch.parts())
+        for arch in plan.anchors
+    ]
+    backend = open_device(device, mode, reuse_bytes=int(np.mean(weights)))
+    task = ProfileTask(
+        space=space.digest,
+        device=backend.device,
+        software=this_software(),
+        code=this_code(),
+        mode=mode,
+        seconds=seconds,
+        share=share,
+        seed=seed,
+    )
+    done = ProfileCheckpoint.read(path, task)
+    done = replace(done, invocations=done.invocations + (len(done.sessions) < SESSIONS))
+    with backend.running():
+        modules = {part.key: (build_part(part), part.in_shape.batch(mode.batch)) for part in plan.parts}
+        parts = Rounds(backend, modules, seed=seed, progress=lambda ready: progress(_PREPARING * ready))
+    parts.samples |= {name: samples.as_list() for name, samples in done.parts.items()}
+    parts.rounds, parts.dropped = done.rounds, done.dropped
+    if path is not None:
+        done.save(path)  # before anything is measured, to find out now if the folder cannot be written to
+    for number in range(len(done.sessions), SESSIONS):
+        start = time.monotonic()
+
+        def report(half: int, done_share: float, number: int = number) -> None:
+            progress(_PREPARING + (1 - _PREPARING) * (number + (half + done_share) / 2) / SESSIONS)
+
+        with backend.running():
+            parts.measure(
+                seconds=seconds / SESSIONS / 2,
+                target=PART_INTERVAL,
+                rounds=_PART_ROUNDS,
+                progress=partial(report, 0),
+            )
+        session = run_session(
+            device,
+            mode,
+            plan.anchors,
+            plan.session(number),
+            seconds=seconds / SESSIONS / 2,
+            seed=seed + number,
+            progress=partial(report, 1),
+            measure=measure,
+        )
+        done = replace(
+            done,
+            sessions=(*done.sessions, session),
+            parts={name: PartSamples.from_samples(samples) for name, samples in parts.samples.items()},
+            rounds=parts.rounds,
+            dropped=parts.dropped,
+            seconds=done.seconds + time.monotonic() - start,
+        )
+        if path is not None:
+            done.save(path)
+    try:
+        return assemble(space, plan, done, parts.results(), conditions=backend.conditions(), clock=backend.clock)
+    except ProfileError:
+        if path is not None:
+            path.unlink(missing_ok=True)  # these measurements can never make a profile
+        raise

@@ -1,0 +1,48 @@
+"""Lock of a run folder: one process searches in it, others read."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from senas.errors import RunError
+from senas.io import os_reason
+
+LOCK_FILE = "run.lock"
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Keep every other process from searching in a folder; the lock ends with this process, however that ends.
+
+    Raises:
+        RunError: Another process holds the lock, or the folder cannot be written to.
+    """
+    try:
+        file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be searched in ({os_reason(error)})") from None
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(f"{folder}: another process is searching here") from None
+        yield
+    finally:
+        os.close(file)
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a process is searching in a folder now."""
+    try:
+        file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False

@@ -1,0 +1,15 @@
+"""Labelled images: where they come from, their splits, and augmentation."""
+
+from typing import TYPE_CHECKING
+
+from senas.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from senas.training.data.augmentation import augment as augment
+    from senas.training.data.dataset import Dataset as Dataset
+    from senas.training.data.dataset import Split as Split
+    from senas.training.data.sources import DataFunction as DataFunction
+    from senas.training.data.sources import load_data as load_data
+    from senas.training.data.sources import located as located
+
+export_lazily(globals())

@@ -1,0 +1,140 @@
+"""Labelled images as tensors on a device, and the validation split that a search evaluates on."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from senas.architecture import Architecture, Input
+from senas.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Labelled images.
+
+    Attributes:
+        images: Images, (N, C, H, W), uint8.
+        labels: Class numbers from 0, (N,), int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "Split":
+        """Return the same images and labels on another device."""
+        return Split(images=self.images.to(device), labels=self.labels.to(device))
+
+    def take(self, index: Tensor) -> "Split":
+        """Return the images and labels at some positions, (M,) int64."""
+        return Split(images=self.images[index], labels=self.labels[index])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Data set that a data function returns.
+
+    Attributes:
+        name: Name for messages and result files.
+        train: Training set, which the validation split is taken from.
+        test: Test set, which only retraining uses.
+        classes: Number of classes.
+        flip: Whether a mirrored image keeps its label (false for digits).
+
+    Raises:
+        DataError: Images and labels that do not fit each other or the number of classes.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: int
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        for name, split in (("training", self.train), ("test", self.test)):
+            images, labels = split.images, split.labels
+            where = f"data set {self.name}: {name}"
+            if images.ndim != 4 or images.dtype != torch.uint8:
+                raise DataError(
+                    f"{where} images: found {tuple(images.shape)} of {images.dtype}, expected (N, C, H, W) of uint8"
+                )
+            if not len(images) == len(labels) > 0 or labels.ndim != 1:
+                found = f"{len(images)} images and {tuple(labels.shape)} labels"
+                raise DataError(f"{where}: found {found}, expected one label for each of at least one image")
+            if labels.dtype != torch.int64 or not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
+                found = f"{int(labels.min())} to {int(labels.max())} of {labels.dtype}"
+                raise DataError(f"{where} labels: found {found}, allowed: 0 to {self.classes - 1} of int64")
+        if self.train.images.shape[1:] != self.test.images.shape[1:]:
+            raise DataError(
+                f"data set {self.name}: found training images {tuple(self.train.images.shape[1:])} "
+                f"and test images {tuple(self.test.images.shape[1:])}, expected the same shape"
+            )
+
+    def require(self, arch: Architecture) -> None:
+        """Check that an architecture can be trained on this data.
+
+        Raises:
+            DataError: Another image shape, or more classes than the network has outputs.
+        """
+        require_shape(self.name, tuple(self.train.images.shape[1:]), arch.input)
+        if self.classes > arch.head.classes:
+            raise DataError(
+                f"data set {self.name}: found {self.classes} classes, the network allows {arch.head.classes}"
+            )
+
+    @property
+    def digest(self) -> str:
+        """Digest of images and labels, 16 hexadecimal digits, which does not depend on the file they come from."""
+        digest = hashlib.sha256()
+        for tensor in (self.train.images, self.train.labels, self.test.images, self.test.labels):
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """Return the same data on another device."""
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+    def with_validation(self, fraction: float = 0.2, seed: int = 0) -> "Dataset":
+        """Return the data set with a fixed, stratified validation split of the training set in place of the test set.
+
+        Args:
+            fraction: Share of the training images of each class in the validation split.
+            seed: Random seed of the split.
+
+        Returns:
+            A data set whose `test` is the validation split and whose `train` is the rest; it has no real test set.
+
+        Raises:
+            DataError: Too few images to split.
+        """
+        labels = self.train.labels.cpu().numpy()
+        order = np.random.default_rng(seed).permutation(len(labels))
+        held_out = np.zeros(len(labels), dtype=bool)
+        for label in np.unique(labels):
+            members = order[labels[order] == label]
+            held_out[members[: round(fraction * len(members))]] = True
+        if held_out.all() or not held_out.any():
+            raise DataError(
+                f"data set {self.name}: found {len(labels)} training images, too few for a validation split"
+            )
+        device = self.train.labels.device
+        train, validation = (torch.from_numpy(np.flatnonzero(mask)).to(device) for mask in (~held_out, held_out))
+        return replace(self, train=self.train.take(train), test=self.train.take(validation))
+
+
+def require_shape(name: str, found: tuple[int, ...], network_input: Input) -> None:
+    """Check that images have the shape, (C, H, W), that a network takes.
+
+    Raises:
+        DataError: Another shape.
+    """
+    needed = (network_input.channels, network_input.size, network_input.size)
+    if found != needed:
+        raise DataError(f"data set {name}: found images {found}, the network needs {needed}")

@@ -1,0 +1,46 @@
+"""Training recipe: the settings that a network is trained with."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from senas.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Settings of a training.
+
+    Attributes:
+        epochs: Number of passes over the training set.
+        batch: Number of images per step.
+        learning_rate: Largest learning rate of the schedule.
+        momentum: Momentum of SGD, in Nesterov's form.
+        weight_decay: Weight decay of every parameter with two or more dimensions.
+        label_smoothing: Label smoothing (Szegedy et al. 2016, section 7); the SE paper trains with 0.1.
+        schedule: Learning rate schedule: `one-cycle` rises over the first quarter and falls to zero, `cosine` falls
+            from the start.
+        cutout: Whether augmentation includes cutout.
+    """
+
+    epochs: int = 10
+    batch: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
+    cutout: bool = True
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise OptionError(f"epochs and batch: found {self.epochs} and {self.batch}, allowed: at least 1")
+        if self.learning_rate <= 0:
+            raise OptionError(f"learning_rate: found {self.learning_rate}, allowed: more than 0")
+
+    def learning_rate_at(self, progress: float) -> float:
+        """Return the learning rate at a share of the training done, in [0, 1)."""
+        rise = 0.25 if self.schedule == "one-cycle" else 0.0
+        if progress < rise:
+            return self.learning_rate * progress / rise
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - rise) / (1 - rise)))

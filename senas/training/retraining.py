@@ -1,0 +1,143 @@
+"""Retraining of one architecture on all training data, with one test at the end and the weights saved."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+
+from senas.architecture import Architecture
+from senas.errors import RunError
+from senas.io import os_reason, read_json, write_json
+from senas.nn import WEIGHTS_FILE, Network, build_network, save_network
+from senas.training.checkpoint import load_checkpoint, save_checkpoint
+from senas.training.data import Dataset
+from senas.training.loop import make_optimizer, pixel_statistics, top1_accuracy, train_epochs
+from senas.training.recipe import Recipe
+
+ARGUMENTS_FILE, CHECKPOINT_FILE, RESULT_FILE = "retrain.json", "checkpoint.safetensors", "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainArguments:
+    """Arguments of a retraining, kept in `retrain.json`.
+
+    Attributes:
+        digest: Digest of the architecture.
+        data: Name of the data set.
+        data_digest: Digest of its images and labels.
+        recipe: Training recipe.
+        seed: Random seed for weights, order and augmentation.
+    """
+
+    digest: str
+    data: str
+    data_digest: str
+    recipe: Recipe
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainResult:
+    """Result of a retraining, kept in `result.json`.
+
+    Attributes:
+        test_accuracy: Top-1 accuracy on the test set after the last epoch, in [0, 1].
+        loss: Mean training loss of the last epoch.
+        seconds: Training time since the last interruption.
+    """
+
+    test_accuracy: float
+    loss: float
+    seconds: float
+
+
+def retrain(
+    arch: Architecture,
+    *,
+    data: Dataset,
+    recipe: Recipe,
+    out: Path | str,
+    seed: int = 0,
+    device: str = "cpu",
+    on_epoch: Callable[[int, float], None] = lambda _epoch, _loss: None,
+) -> RetrainResult:
+    """Train an architecture on all training data and test it once, at the end, on the test set.
+
+    A second call with the same folder and arguments continues after the last finished epoch and gives the same weights
+    as without the interruption. If the retraining has finished, it returns the result at once.
+
+    Args:
+        arch: Architecture to train.
+        data: Data set; its test split is used only at the end.
+        recipe: Training recipe.
+        out: Folder for `architecture.json`, `weights.safetensors` and `result.json`.
+        seed: Random seed for weights, order and augmentation.
+        device: Device to train on, `cpu` or `cuda`.
+        on_epoch: Function that is called with (epoch, mean loss) after each epoch.
+
+    Raises:
+        DataError: The data does not fit the network.
+        RunError: The folder holds a retraining with other arguments, or cannot be written to.
+        TrainingDivergedError: The loss is no longer finite.
+    """
+    out = Path(out)
+    data.require(arch)
+    arguments = RetrainArguments(digest=arch.digest, data=data.name, data_digest=data.digest, recipe=recipe, seed=seed)
+    _reserve(out, arguments)
+    if (out / RESULT_FILE).exists() and (out / WEIGHTS_FILE).exists():
+        return read_json(out / RESULT_FILE, RetrainResult)
+    data = data.to(device)
+    network = build_network(arch, seed=seed).to(device)
+    optimizer = make_optimizer(network, recipe)
+    epoch, loss = _restore(out / CHECKPOINT_FILE, network, optimizer)
+    start = time.monotonic()
+    for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=seed, start=epoch):  # noqa: B020
+        save_checkpoint(out / CHECKPOINT_FILE, network, optimizer, {"epoch": epoch, "loss": loss})
+        on_epoch(epoch, loss)
+    result = RetrainResult(
+        test_accuracy=top1_accuracy(network, data.test, pixel_statistics(data.train)),
+        loss=loss,
+        seconds=time.monotonic() - start,
+    )
+    save_network(out, arch, network)
+    write_json(out / RESULT_FILE, result)
+    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+    return result
+
+
+def _reserve(out: Path, arguments: RetrainArguments) -> None:
+    """Write the arguments into a new folder, or raise `RunError` if the folder has others or cannot be written to."""
+    path = out / ARGUMENTS_FILE
+    if not path.exists():
+        try:
+            write_json(path, arguments)
+        except OSError as error:
+            raise RunError(f"{out}: cannot be written to ({os_reason(error)}); choose another folder") from None
+        return
+    found = read_json(path, RetrainArguments)
+    for name, old, new in _differences(found, arguments):
+        raise RunError(f"{out}: holds a retraining with {name} {old}, found {new}; choose another folder")
+
+
+def _differences(found: RetrainArguments, asked: RetrainArguments) -> list[tuple[str, object, object]]:
+    """Return name, found value and requested value of every argument and recipe setting that differs."""
+    pairs = [(f.name, getattr(found, f.name), getattr(asked, f.name)) for f in fields(asked) if f.name != "recipe"]
+    pairs += [(f.name, getattr(found.recipe, f.name), getattr(asked.recipe, f.name)) for f in fields(asked.recipe)]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def _restore(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
+    """Load the checkpoint if there is one.
+
+    Returns:
+        The number of epochs done and the loss of the last one; (0, NaN) without a checkpoint.
+    """
+    metadata = load_checkpoint(path, network, optimizer)
+    if metadata is None:
+        return 0, float("nan")
+    epoch, loss = metadata.get("epoch"), metadata.get("loss")
+    if not isinstance(epoch, int) or not isinstance(loss, float):
+        raise RunError(f"{path}: found epoch {epoch!r} and loss {loss!r}, expected numbers; delete it to start again")
+    return epoch, loss

@@ -1,0 +1,282 @@
+"""The command line in-process: what is printed, and wrong input in one line with status 2."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import TINY_SPACE, formula_profile
+
+import senas
+from senas.analysis.summary import summarize_run
+from senas.cli import main
+from senas.errors import SenasError
+from senas.io.units import parse_count, parse_duration, parse_latency
+from senas.runs.lock import run_lock
+from senas.runs.run import Run
+from senas.testing import run_in_process
+from senas.training.data.sources import load_data
+from senas.training.recipe import Recipe
+from senas.training.retraining import retrain
+
+
+@pytest.fixture
+def cli(capsys, tmp_path, monkeypatch):
+    """Run a command in an empty folder; returns (status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return caught.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def tiny_file(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_SPACE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("search", "se-resnet-digit"), "search space: found 'se-resnet-digit', did you mean 'se-resnet-digits'?"),
+        (("search", "none.toml"), "none.toml: no such file or directory"),
+        (("search", "se-resnet-digits", "--latency-budget", "-3"), "--latency-budget: found '-3', expected a positive"),
+        (("search", "se-resnet-digits", "--latency-budget", "5 bananas"), "--latency-budget: found '5 bananas'"),
+        (("search", "se-resnet-digits", "--latency-budget", "0ms"), "--latency-budget: found '0ms'"),
+        (("search", "se-resnet-digits", "--max-flops", "3ms"), "--max-flops: found '3ms', expected a positive count"),
+        (("search", "se-resnet-digits", "--max-params", "nan"), "--max-params: found 'nan'"),
+        (("search", "se-resnet-digits", "--time-budget", "2 weeks"), "--time-budget: found '2 weeks'"),
+        (("search", "se-resnet-digits", "--data", "digit"), "data set: found 'digit', did you mean 'digits'?"),
+        (("search", "se-resnet-digits", "--data", "npz:no.npz"), "no.npz: no such file or directory"),
+        (("search", "se-resnet-cifar", "--data", "digits"), "found images (1, 8, 8), the network needs (3, 32, 32)"),
+        (("search", "se-resnet-digits", "--strategy", "tep"), "--strategy: found 'tep', did you mean 'tpe'?"),
+        (("search", "se-resnet-digits", "--objective", "speed"), "--objective: found 'speed'"),
+        (("search", "se-resnet-digits", "--trials", "0"), "--trials: found 0, allowed: 1 to 1000000000"),
+        (("search", "se-resnet-digits", "--trials", "many"), "Invalid value for '--trials'"),
+        (("search", "se-resnet-digits", "--profile", "none.json"), "none.json: no such file or directory"),
+        (
+            ("search", "se-resnet-digits", "--device", "tpu"),
+            "--device: found 'tpu', did you mean 'cpu'? allowed: cpu, cuda",
+        ),
+        (("search", "se-resnet-digits", "--objective", "params", "--max-params", "10"), "the smallest achievable is"),
+        (("search",), "Missing argument 'SPACE'"),
+        (("serch", "se-resnet-digits"), "No such command 'serch'"),
+        (("search", "se-resnet-digits", "--trails", "3"), "No such option: --trails"),
+        (("search", "se-resnet-digits", "--objective", "params", "--seed", "-1"), "seed: found -1, allowed: 0 to"),
+        (
+            ("search", "se-resnet-digits", "--objective", "params", "--cpus-per-trial", "nan"),
+            "--cpus-per-trial: found nan",
+        ),
+        (("search", "se-resnet-digits", "--max-params", ""), "--max-params: found ''"),
+        (("search", "se-resnet-digits", "--objective", "params", "--address", "ray://x:1"), "a Ray Client address"),
+        (("search", "se-resnet-digits", "--objective", "params", "--out", "x" * 300), "file name too long"),
+        (("resume", "nowhere"), "nowhere: not a run folder, it has no journal.sqlite"),
+        (("front", "nowhere"), "nowhere: not a run folder"),
+        (("plot", "nowhere"), "nowhere: not a run folder"),
+        (("retrain", "nowhere"), "nowhere: not a run folder"),
+        (("retrain", "none.json"), "none.json: no such file or directory"),
+        (("profile", "se-resnet-digits", "--device", "tpu"), "--device: found 'tpu'"),
+        (("profile", "se-resnet-digits", "--dtype", "fp12"), "dtype on cpu: found 'fp12', did you mean 'fp32'?"),
+        (("profile", "se-resnet-digits", "--batch", "0"), "batch: found 0, allowed: 1 to 4096"),
+        (("profile", "se-resnet-digits", "--execution", "graph"), "execution on cpu: found 'graph'"),
+        (("profile", "se-resnet-digits", "--share", "0"), "--share, --seconds: found 0 and 120"),
+        (
+            ("profile", "se-resnet-digits", "--batch", "1", "--batch", "2", "--out", "p.json"),
+            "--out: found one file for 2",
+        ),
+        (
+            ("profile", "se-resnet-digits", "--batch", "1", "--batch", "1"),
+            "--batch: found 1, 1, allowed: each size once",
+        ),
+        (("search", "se-resnet-digits", "--confidence", "1"), "--confidence: found 1, allowed: 0.5 to 0.999"),
+        (
+            ("search", "se-resnet-digits", "--objective", "flops", "--batch", "2"),
+            "--batch: goes with a latency objective, a latency budget or a profile",
+        ),
+        (("plot",), "plot: found a run and --profile or neither, expected one of them"),
+        (("plot", "--profile", "none.json"), "none.json: no such file or directory"),
+        (("search", "se-resnet-digits", "--latency-budget", "70%", "--dtype", "fp12"), "dtype on cpu: found 'fp12'"),
+        (("complexity", "vgg61"), "architecture: found 'vgg61', did you mean 'vgg16'?"),
+        (("complexity", "resnet20", "--se", "16"), "--se: found '16'"),
+        (("complexity", "resnet20", "--se", "r=x"), "--se r: found 'x', expected whole numbers"),
+        (("complexity", "resnet20", "--se", "r=64"), "SE reduction: found 64, allowed: at most its 16 channels"),
+        (("complexity", "resnet20", "--se-stages", "2"), "--se-stages: goes with --se"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(cli, arguments, message):
+    status, out, err = cli(*arguments)
+    assert status == 2
+    assert message in err
+    assert err.count("\n") == 1 and "Traceback" not in err
+    assert out == ""
+
+
+@pytest.mark.slow  # measures the anchors of a profile again, in processes that import torch
+def test_an_impossible_latency_budget_ends_at_once(cli, tiny, tiny_file, tmp_path):
+    formula_profile(tiny).save(tmp_path / "p.json")
+    status, _, err = cli("search", tiny_file, "--profile", tmp_path / "p.json", "--latency-budget", "1us")
+    assert status == 2
+    assert re.search(r"the smallest achievable is 0\.\d+ ms by architecture [0-9a-f]{16} \(3 cells, SE 2\[-\]", err)
+    assert re.search(r"of which (stage \d|the \w+) takes \d+%", err)
+    status, _, err = cli("search", tiny_file, "--profile", tmp_path / "p.json", "--batch", "32")
+    assert status == 2 and "mode.batch: found 1, the search needs 32" in err
+    status, _, err = cli("search", tiny_file, "--profile", tmp_path / "p.json", "--confidence", "0.99")
+    assert status == 2 and "confidence: found 0.99, allowed with 19 networks: above 0, up to 0.95" in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow  # starts processes that import torch
+@pytest.mark.xdist_group("ray")
+def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
+    formula_profile(tiny).save(tmp_path / "p.json")
+    status, out, err = cli(
+        "search", tiny_file, "--profile", tmp_path / "p.json", "--latency-budget", "80%", "--trials", 3, "--epochs", 1,
+    )  # fmt: skip
+    assert status == 0, err
+    assert "3/3: trial " in err and "80% of the largest in the space, kept by the 95 % bound" in err
+    assert re.search(r"the machine takes \d\.\d{3} times as long as when the profile was made", err)
+    assert (
+        "Pareto front" in out
+        and "measured afresh: " in out
+        and "within the budget of" in out
+        and "times as long as at the start" in out
+    )
+    assert out.splitlines()[-1] == "next: senas retrain runs/tiny-1"
+    run = Run("runs/tiny-1")
+    assert all((run.folder / f"pareto.{ending}").stat().st_size > 5_000 for ending in ("png", "svg", "html"))
+
+    status, out, _ = cli("front", run.folder, "--json")
+    assert [row["digest"] for row in json.loads(out)] == [t.digest for t in run.front()]
+    status, out, _ = cli("front", run.folder)
+    assert all(t.architecture.describe_se() in out for t in run.front())
+    status, out, err = cli("retrain", run.folder, "--epochs", 2)
+    assert status == 0 and "epoch 2/2" in err
+    folder = run.folder / "retrain" / run.front()[0].digest
+    assert float(out.split("test accuracy ")[1].split("%")[0]) == pytest.approx(
+        100 * json.loads((folder / "result.json").read_text())["test_accuracy"], abs=0.01
+    )
+    assert senas.load_network(folder)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    status, _, err = cli("retrain", run.folder, "--epochs", 3)
+    assert status == 2 and "holds a retraining with epochs 2, found 3" in err
+    status, _, err = cli("search", tiny_file, "--profile", tmp_path / "p.json", "--out", run.folder)
+    assert status == 2 and "holds a run already; resume it (senas resume runs/tiny-1)" in err
+    status, out, _ = cli("resume", run.folder, "--trials", 4)
+    assert status == 0 and len(run.trials()) == 4
+    status, _, err = cli("resume", run.folder, "--trials", 3)
+    assert status == 2 and "trials: found 3, allowed: at least the 4 that have ended" in err
+    with run_lock(run.folder):
+        status, _, err = cli("resume", run.folder, "--trials", 5)
+    assert status == 2 and "another process is searching here" in err
+    (folder / "weights.safetensors").unlink()  # of what was best before the fourth trial
+    status, _, err = cli("retrain", run.folder, "--epochs", 2, "--pick", folder.name)
+    assert status == 0 and (folder / "weights.safetensors").exists()
+
+
+def test_the_page_escapes_what_it_shows(tiny, tiny_file, tmp_path):
+    tiny_file.write_text(TINY_SPACE.replace('name = "tiny"', 'name = "<script>alert(1)</script>"'))
+    space = senas.load_space(tiny_file)
+    run = senas.search(space, evaluate=lambda *_: 0.5, objective="flops", trials=2, out=tmp_path / "run",
+                       execute=run_in_process)  # fmt: skip
+    from senas.report.figure import plot_run
+
+    plot_run(run, summarize_run(run))
+    assert "<script>alert(1)" not in (run.folder / "pareto.html").read_text()
+
+
+def test_spaces_and_complexity_print_exact_numbers(cli):
+    _, out, _ = cli("spaces")
+    assert f"{senas.load_space('se-resnet-cifar').size:,}" in out
+    _, out, _ = cli("complexity", "resnet20", "--se", "r=16")
+    assert "40,643,168" in out and "272,095" in out
+    _, out, _ = cli("complexity", "resnet20", "--se", "r=16,integration=pre,squeeze=max,bias=false", "--json")
+    found = json.loads(out)
+    assert found["flops"] == sum(part["flops"] for part in found["parts"])
+    assert found["params"] == sum(part["params"] for part in found["parts"])
+    for place in ("flops", "params"):
+        plain = getattr(senas.complexity(senas.reference("resnet20")), place)
+        assert found[place] - found[f"se_{place}"] == plain
+    first = found["parts"][1]
+    assert (first["stage"], first["kind"], first["input"], first["output"]) == (2, "basic", [16, 32, 32], [16, 32, 32])
+    _, out, _ = cli("complexity", "resnet50", "--se", "r=16", "--se-stages", "5")
+    assert "stage 5: bottleneck" in out
+    assert "2048x7x7" in out
+
+
+@pytest.mark.slow  # starts processes that import torch
+def test_profile_writes_where_it_is_told(cli, tiny_file, tmp_path):
+    status, out, err = cli("profile", tiny_file, "--seconds", "0.2", "--out", tmp_path / "deep" / "p.json")
+    assert status == 0, err
+    assert "networks not used in any fit: mean error" in out
+    assert "what an SE block adds to its cell" in out and "to the latency of its cell (median" in out
+    assert senas.LatencyProfile.load(tmp_path / "deep" / "p.json").space.name == "tiny"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["p.json"]
+
+
+def test_what_se_costs_is_drawn_for_profiles_of_one_space(cli, tiny, tiny_file, tmp_path):
+    profile = formula_profile(tiny)
+    profile.save(tmp_path / "p.json")
+    replace(profile, mode=replace(profile.mode, batch=32)).save(tmp_path / "p32.json")
+    replace(profile, mode=replace(profile.mode, dtype="bf16")).save(tmp_path / "bf16.json")
+    status, out, _ = cli("plot", "--profile", "p.json", "--profile", "p32.json", "--space", tiny_file)
+    assert status == 0
+    assert out.splitlines() == ["p-se.png", "p-se.svg"]
+    drawn = (tmp_path / "p-se.svg").read_text()
+    assert all(word in drawn for word in ("batch 1", "batch 32", "stage 2", "stage 4", "latency, pre", "FLOPs"))
+    status, _, err = cli("plot", "--profile", "p.json", "--profile", "bf16.json", "--space", tiny_file)
+    assert status == 2 and "bf16.json: device and mode: found others than in p.json" in err
+    status, _, err = cli("plot", "--profile", "p.json", "--profile", "p.json", "--space", tiny_file)
+    assert status == 2 and "mode.batch: found the same in two profiles" in err
+    status, _, err = cli("plot", "--profile", "p.json")
+    assert status == 2 and "search space: found 'tiny'" in err
+    status, _, err = cli("plot", "--profile", "p.json", "--space", "se-resnet-digits")
+    assert status == 2 and "space.digest: found" in err
+
+
+def test_retraining_goes_on_where_it_was_interrupted(tiny, tmp_path):
+    arch, recipe = tiny.cheapest(lambda part: part.out_shape.channels), Recipe(epochs=4)
+    data = load_data("digits", arch.input)
+    whole = retrain(arch, data=data, recipe=recipe, out=tmp_path / "whole")
+
+    class StopError(Exception):
+        pass
+
+    def stop(epoch, loss):
+        if epoch == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        retrain(arch, data=data, recipe=recipe, out=tmp_path / "part", on_epoch=stop)
+    epochs: list[int] = []
+    part = retrain(
+        arch, data=data, recipe=recipe, out=tmp_path / "part", on_epoch=lambda epoch, _: epochs.append(epoch)
+    )
+    assert epochs == [3, 4]
+    assert (part.test_accuracy, part.loss) == (whole.test_accuracy, whole.loss)
+    for name in ("weights.safetensors", "architecture.json"):
+        assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "part" / "checkpoint.safetensors").exists()
+    assert retrain(arch, data=data, recipe=recipe, out=tmp_path / "part") == part  # done: nothing is trained
+    with pytest.raises(SenasError, match="holds a retraining with seed 0, found 1"):
+        retrain(arch, data=data, recipe=recipe, out=tmp_path / "part", seed=1)
+
+
+def test_amounts_are_read_as_people_write_them():
+    assert parse_latency("5ms", "x").value == 5.0
+    assert parse_latency(" 800 us ", "x").value == pytest.approx(0.8)
+    assert parse_latency("0.1s", "x").value == 100.0
+    assert parse_count("300M", "x").value == 300e6
+    assert parse_count("1.2G", "x").value == pytest.approx(1.2e9)
+    assert parse_count("50000", "x").value == 50_000
+    share = parse_count("70%", "x")
+    assert share.relative and share.resolve(200.0) == pytest.approx(140.0)
+    assert parse_duration("2h", "x") == 7200
+    for wrong in ("5", "", "ms", "5 bananas", "-3ms", "1e999ms", "inf ms", "0%", "5ms 3ms", "٣ms"):
+        with pytest.raises(SenasError):
+            parse_latency(wrong, "--latency-budget")

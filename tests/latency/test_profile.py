@@ -1,0 +1,312 @@
+"""Latency profiles: measured, saved, checked against today, refused if they do not fit or are damaged."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import formula_ms, formula_profile, measurement
+
+from senas.errors import SenasError
+from senas.latency.devices.environment import (
+    current_digest,
+    make_mode,
+    profile_name,
+    source_digest,
+    this_code,
+    this_device,
+)
+from senas.latency.measurement.session import measure_in_process
+from senas.latency.prediction.calibration import Drift
+from senas.latency.profile.builder import profile_space
+from senas.latency.profile.checkpoint import ProfileCheckpoint
+from senas.latency.profile.drift_check import anchor_errors, drift_of, recheck, run_profile_session
+from senas.latency.profile.plan import networks_seen
+from senas.latency.profile.profile import LatencyProfile
+from senas.latency.profile.sections import Entry
+from senas.spaces.toml_file import load_space
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def mode(tiny):
+    return make_mode("cpu", tiny.input)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A profile of half of the parts of a small space, measured in a second or two."""
+    from conftest import TINY_SPACE
+
+    path = tmp_path_factory.mktemp("measured") / "tiny.toml"
+    path.write_text(TINY_SPACE)
+    space = load_space(path)
+    shares: list[float] = []
+    profile = profile_space(space, seconds=1.0, share=0.5, progress=shares.append, measure=measure_in_process)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    return space, profile
+
+
+@pytest.mark.xdist_group("measured")  # they share a profile
+def test_a_measured_profile_predicts_and_round_trips(measured, tmp_path):
+    space, profile = measured
+    profile.save(tmp_path / "p.json")
+    again = LatencyProfile.load(tmp_path / "p.json")
+    assert again == profile
+    assert again.digest == profile.digest
+    again.require(space, "cpu")
+    assert again.software_changes() == []
+    assert {part.key for part in space.parts} <= set(profile.entries)
+    filled = [entry for entry in profile.entries.values() if entry.measured is None]
+    assert 0 < len(filled) < len(profile.entries)
+    assert profile.validation.networks == len(profile.calibration.ratios) == 79
+    assert profile.protocol.sessions == 8
+    assert profile.bound(0.5) <= profile.bound(0.95)
+    arch = space.costliest(formula_ms)
+    found = profile.predict(arch)
+    assert found.upper_ms == found.latency_ms * profile.bound() >= found.latency_ms
+    now = (
+        run_profile_session(profile, [arch], seconds=0.3, measure=measure_in_process).networks[arch.digest].estimate_ms
+    )
+    assert 0.5 < now / found.latency_ms < 2  # a sanity check of units; accuracy is validated in the profile
+
+
+@pytest.mark.xdist_group("measured")  # they share a profile
+def test_the_networks_of_a_profile_are_told_so_that_others_can_be_fresh(measured):
+    space, profile = measured
+    seen = networks_seen(space, profile.protocol.seed)
+    assert len({arch.digest for arch in seen}) == 12 + 20 + 79
+    assert [anchor.architecture for anchor in profile.anchors] == seen[:12]
+
+
+@pytest.mark.xdist_group("measured")  # they share a profile
+def test_a_recheck_ties_predictions_to_the_session(measured):
+    space, profile = measured
+    arch = space.random(np.random.default_rng(5))
+    slow = replace(
+        profile, anchors=tuple(replace(anchor, latency_ms=anchor.latency_ms / 2) for anchor in profile.anchors)
+    )
+    tied = recheck(slow, seconds=0.5, measure=measure_in_process)
+    ratio = tied.predict(arch).latency_ms / profile.predict(arch).latency_ms
+    assert 1.2 < ratio < 3.5  # the machine seems to take twice as long
+    assert tied.drifted(Drift()) == slow
+    other = tuple(
+        replace(anchor, latency_ms=anchor.latency_ms * (1.6 if number % 2 else 0.6))
+        for number, anchor in enumerate(profile.anchors)
+    )
+    with pytest.raises(SenasError, match=r"anchors: found a drift by a factor of .* measure the space anew"):
+        recheck(replace(profile, anchors=other), seconds=0.2, measure=measure_in_process)
+
+
+def test_anchor_errors_are_what_a_drift_does_not_explain(tiny):
+    profile = formula_profile(tiny)
+    anchor = profile.anchors[0]
+    now = {anchor.architecture.digest: measurement(3 * anchor.latency_ms)}
+    drift = drift_of(profile.anchors, now)
+    assert (drift.factor, drift.ms_per_operation) == (pytest.approx(3.0), 0.0)
+    assert anchor_errors(profile.anchors, now, drift) == [pytest.approx(0.0)]
+    assert anchor_errors(profile.anchors, now, Drift()) == [pytest.approx(2.0)]
+
+
+@pytest.mark.slow  # measures five profiles
+def test_an_interrupted_measurement_goes_on_where_it_stopped(tiny, tmp_path):
+    path = tmp_path / "p.json.draft"
+
+    def interrupt(share: float) -> None:
+        if path.exists() and len(ProfileCheckpoint.read(path, json_task(path)).sessions) >= 3:
+            raise KeyboardInterrupt
+
+    def json_task(of):
+        from senas.io.documents import read_json
+
+        return read_json(of, ProfileCheckpoint).task
+
+    with pytest.raises(KeyboardInterrupt):
+        profile_space(tiny, measure=measure_in_process, seconds=0.4, checkpoint=path, progress=interrupt)
+    kept = ProfileCheckpoint.read(path, json_task(path))
+    assert 3 <= len(kept.sessions) < 8
+    with pytest.raises(SenasError, match=r"p\.json\.draft: seed: found a measurement begun with 0, this one has 1"):
+        profile_space(tiny, measure=measure_in_process, seconds=0.4, seed=1, checkpoint=path)
+    profile = profile_space(tiny, measure=measure_in_process, seconds=0.4, checkpoint=path)
+    again = profile_space(tiny, measure=measure_in_process, seconds=0.4, checkpoint=path)
+    assert again.entries == profile.entries  # until the caller removes the checkpoint
+    assert profile.provenance.invocations == 2
+    assert profile.protocol.sessions == 8
+    assert profile.protocol.rounds >= kept.rounds + 2 * (8 - len(kept.sessions))
+    assert all(entry.measured.count >= 8 for entry in profile.entries.values() if entry.measured)
+    draft = json.loads(path.read_text())
+    for session in draft["sittings"]:
+        for found in (*session["anchors"].values(), *session["networks"].values()):
+            found["estimate_ms"] = 1 / found["estimate_ms"]
+    path.write_text(json.dumps(draft))
+    with pytest.raises(SenasError, match=r"calibration\.\w+: found -.*; the machine is too busy"):
+        profile_space(tiny, measure=measure_in_process, seconds=0.4, checkpoint=path)
+    assert not path.exists()  # or the next measurement would end there, too
+
+
+def test_a_space_with_too_few_architectures_is_refused(tiny):
+    one_stage = replace(tiny, stages=tuple(replace(stage, se=(None,), depths=(1,)) for stage in tiny.stages))
+    with pytest.raises(SenasError, match="found 2 architectures, expected at least 51 to calibrate"):
+        profile_space(one_stage, seconds=0.1)
+
+
+def formula_change(section: str, **changes):
+    return lambda profile: replace(profile, **{section: replace(getattr(profile, section), **changes)})
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "message"),
+    [
+        (formula_change("device", kind="cuda"), {}, "device.kind: found cuda, the search needs cpu"),
+        (formula_change("device", name="Z80"), {}, "device.name: found Z80, the search needs "),
+        (formula_change("space", digest="0" * 16), {}, "space.digest: found 0000000000000000, the search needs "),
+        (
+            formula_change("code", se="0" * 16),
+            {},
+            f"code.se: found 0000000000000000, the search needs {this_code().se}",
+        ),
+        (formula_change("mode", batch=32), {"batch": 1}, "mode.batch: found 32, the search needs 1"),
+        (formula_change("mode", dtype="bf16"), {"dtype": "fp32"}, "mode.dtype: found bf16, the search needs fp32"),
+        (
+            formula_change("mode", execution="compiled"),
+            {"execution": "eager"},
+            "mode.execution: found compiled, the search needs eager",
+        ),
+        (
+            formula_change("validation", mean_error=0.06),
+            {},
+            "validation.mean_error: found 6.00%, allowed: at most its own limit of 5.00%",
+        ),
+        (
+            lambda p: replace(p, mode=replace(p.mode, input=replace(p.mode.input, size=16))),
+            {},
+            "mode.input.size: found 16, the search needs 8",
+        ),
+        (
+            lambda p: replace(p, entries={k: v for k, v in p.entries.items() if not k.startswith("stem")}),
+            {},
+            "entries: no measurement of 'stem(channels=4) on 1x8x8'",
+        ),
+    ],
+)
+def test_a_profile_that_does_not_fit_is_refused_with_the_field_named(tiny, change, asked, message):
+    profile = formula_profile(tiny)
+    profile.require(tiny, "cpu", execution="eager", dtype="fp32", batch=1)
+    with pytest.raises(SenasError) as caught:
+        change(profile).require(tiny, "cpu", **asked)
+    assert message in str(caught.value)
+
+
+def test_other_software_is_told_and_not_refused(tiny):
+    profile = formula_profile(tiny)
+    older = replace(profile, software=replace(profile.software, torch="1.0"), code=replace(profile.code, networks="x"))
+    older.require(tiny, "cpu")
+    said = older.software_changes()
+    assert said[0].startswith("torch 1.0, here ")
+    assert said[1] == "the code that builds networks"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(format="senas-latency-profile/9"), "format: found 'senas-latency-profile/9'"),
+        (lambda d: d.update(unit="us"), "unit: found 'us'"),
+        (lambda d: d["calibration"].update(scale=0.0), "calibration: scale: found 0.0, expected more than 0"),
+        (lambda d: d["calibration"].update(scale=float("nan")), "calibration: scale: found nan"),
+        (lambda d: d["calibration"].update(ratios=[1.1, 1.0]), "ratios: found none, one of 0 or less, or not in order"),
+        (lambda d: d["entries"].clear(), "entries, anchors: found none"),
+        (lambda d: d["anchors"].clear(), "entries, anchors: found none"),
+        (lambda d: entry(d).update(estimate_ms=-1.0), "estimate_ms: found -1.0, expected more than 0"),
+        (lambda d: entry(d).update(estimate_ms=float("inf")), "estimate_ms: found inf, expected a finite number"),
+        (lambda d: next(iter(d["entries"].values())).update(filled_ms=1.0), "measured and filled_ms: found both"),
+        (lambda d: d["mode"].pop("batch"), "mode: missing key 'batch'"),
+        (lambda d: d["mode"].update(dtype="fp8"), "mode: dtype: found 'fp8'"),
+        (lambda d: d.update(units="s"), "unknown key, found 'units', did you mean 'unit'"),
+        (lambda d: d.pop("hashes"), "hashes: found none or others"),
+        (lambda d: d["hashes"].pop("entries"), "hashes: found none or others"),
+        # What could be, but is not what was written: found by the hash of its section.
+        (lambda d: entry(d).update(estimate_ms=entry(d)["estimate_ms"] + 2**-40), "entries: found content of hash"),
+        (lambda d: d["entries"].popitem(), "entries: found content of hash"),
+        (lambda d: d["device"].update(name="Z80"), "device: found content of hash"),
+        (lambda d: d["validation"].update(limit=0.5), "validation: found content of hash"),
+    ],
+)
+def test_a_damaged_profile_file_is_refused_with_the_field_named(tiny, tmp_path, change, message):
+    path = tmp_path / "p.json"
+    formula_profile(tiny).save(path)
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(SenasError) as caught:
+        LatencyProfile.load(path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+
+
+def entry(data) -> dict:
+    return next(iter(data["entries"].values()))["measured"]
+
+
+def test_every_flipped_bit_of_a_profile_file_is_noticed(tiny, tmp_path):
+    path = tmp_path / "p.json"
+    profile = formula_profile(tiny)
+    profile.save(path)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place, bit in zip(rng.integers(len(content), size=150), rng.integers(8, size=150), strict=True):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << bit
+        path.write_bytes(bytes(flipped))
+        try:
+            assert LatencyProfile.load(path) == profile  # white space, or the case of a digit's exponent
+        except SenasError as error:
+            assert str(error).startswith(str(path))  # either way is right
+
+
+def test_the_digest_of_code_sees_what_it_does_and_no_comments(tmp_path):
+    text = 'def f(x):\n    """What f does."""\n    return x + 1\n'
+    same = '"""A module."""\n\n# nothing\ndef f(x):  # adds\n    """Other words."""\n\n    return  x+1\n'
+    digests = []
+    for content in (text, same, text.replace("+ 1", "+ 2")):
+        path = tmp_path / "code.py"
+        path.write_text(content)
+        digests.append(source_digest(path))
+    assert digests[0] == digests[1] != digests[2]
+    assert this_code().se != this_code().networks
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.json")), ids=lambda path: path.stem)
+def test_the_shipped_profiles_describe_this_code_and_its_spaces(path):
+    profile = LatencyProfile.load(path.stem)
+    space = load_space(profile.space.name)
+    on_its_device = replace(profile, device=replace(profile.device, kind="cpu", name=this_device("cpu").name))
+    on_its_device.require(space, "cpu")
+    assert [current_digest(profile.code.se), current_digest(profile.code.networks)] == [
+        this_code().se,
+        this_code().networks,
+    ], "measure it again: senas profile"
+    assert path.stem == profile_name(space.name, profile.device.kind, profile.mode)
+    assert profile.validation.networks >= 60
+    assert profile.provenance.invocations == 1
+
+
+def test_an_entry_is_measured_or_filled_in():
+    for wrong in ({}, {"measured": measurement(1.0), "imputed_ms": 1.0}):
+        with pytest.raises(SenasError, match="found both or neither"):
+            Entry(weight_bytes=1, operations=1, **wrong)
+    assert Entry(weight_bytes=1, operations=1, imputed_ms=2.0).estimate_ms == 2.0
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@needs_cuda
+def test_a_space_is_profiled_on_a_gpu(tiny):
+    profile = profile_space(tiny, device="cuda", seconds=2.0)
+    profile.require(tiny, "cuda")
+    assert profile.protocol.clock == "CUDA events"
+    assert recheck(profile, seconds=0.5).device == profile.device
