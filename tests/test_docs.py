@@ -1,0 +1,100 @@
+"""README and documentation: their commands and Python run, in an empty folder; links exist; the site builds."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import senas
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE_NAME = re.compile(r"# (\S+\.\w+)\n")
+NOT_RUN = re.compile(r"pip install|git clone|make (test|check|docs)$")
+
+
+def page_name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def blocks(path: Path, *languages: str) -> list[tuple[str, str]]:
+    """The code blocks of a page in some languages, as (language, text)."""
+    return [(language, text) for language, text in BLOCK.findall(path.read_text()) if language in languages]
+
+
+def read(path: Path) -> str:
+    """A page with the files that it includes and without its code blocks."""
+    text = re.sub(r'^--8<-- "(.+)"$', lambda found: (ROOT / found[1]).read_text(), path.read_text(), flags=re.M)
+    return BLOCK.sub("", text)
+
+
+def command_of(line: str) -> str | None:
+    """The command of a line as it is run here, `None` for what only a person would run."""
+    command = re.split(r"(?:^|\s)#", line)[0].strip()
+    if command == "make search":  # its recipe once everything is installed, with a smaller search
+        found = re.search(r"^search:.*\n\t\$\(BIN\)/(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert found
+        return f"{found[1]} --trials 4 --epochs 2"
+    return None if not command or NOT_RUN.search(command) else command
+
+
+@pytest.mark.slow  # starts processes that import torch; most pages search, which starts Ray
+@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "bash", "python")], ids=page_name)
+def test_commands_and_python_of_a_page_run(path, tmp_path):
+    environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    environment.pop("PYTHONPATH", None)
+
+    def run(command: str) -> None:
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+    for number, (language, text) in enumerate(blocks(path, "bash", "python", "toml")):
+        name = FILE_NAME.match(text)
+        if language == "bash":
+            for command in filter(None, map(command_of, text.splitlines())):
+                run(command)
+        elif name:
+            (tmp_path / name[1]).write_text(text)
+            assert path.read_text().count(Path(name[1]).stem) >= 2, f"{name[1]} is written, but never used"
+        else:
+            assert language == "python", f"the first line of a file is its name:\n{text}"
+            (tmp_path / f"snippet_{number}.py").write_text(text)
+            run(f"python snippet_{number}.py")
+
+
+@pytest.mark.slow  # takes seconds: reads the docstrings of the whole package
+def test_the_site_builds_without_warnings(tmp_path):
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(
+        build, cwd=ROOT, env=dict(os.environ, NO_MKDOCS_2_WARNING="1"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert 'id="senas.search"' in (tmp_path / "site" / "api" / "index.html").read_text()
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_bytes()) <= 10_000
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=page_name)
+def test_links_and_pictures_of_a_page_exist(path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", read(path)):
+        file, _, anchor = link.partition("#")
+        if file.startswith("http"):
+            continue
+        target = (path.parent / file).resolve() if file else path
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        titles = re.findall(r"^#+ (.+)$", read(target), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_api_reference_has_every_public_name():
+    documented = set(re.findall(r"^::: senas\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
+    assert documented == set(dir(senas))
