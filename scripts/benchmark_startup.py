@@ -25,7 +25,7 @@ _SENAS = [sys.executable, "-c", "from senas.cli import main; main()"]
 _TORCH = [sys.executable, "-c", "import torch"]
 _SPACE = "se-resnet-digits"
 
-# The command, and at most how many times as long as `import torch` it may take.
+# Commands, where RUN is the run's folder, each with its time limit as a multiple of `import torch`.
 _COMMANDS: list[tuple[tuple[str, ...], float]] = [
     (("--help",), 1 / 3),
     (("spaces",), 1 / 3),
@@ -40,8 +40,11 @@ _COMMANDS: list[tuple[tuple[str, ...], float]] = [
     (("front", "nowhere"), 1 / 3),
     (("resume", "nowhere"), 1 / 3),
     (("retrain", "nowhere"), 1 / 3),
-    (("search", _SPACE, "--data", "npz:nowhere.npz"), 1.2),
-    (("search", "se-resnet-cifar", "--data", "digits"), 1.2),
+    (("search", _SPACE, "--data", "digit"), 1 / 3),
+    (("search", _SPACE, "--data", "npz:nowhere.npz"), 1 / 3),
+    (("search", "se-resnet-cifar", "--data", "digits"), 1 / 3),
+    (("retrain", "RUN", "--data", "digit"), 1 / 3),
+    (("front", "RUN"), 1.5),
 ]
 
 
@@ -70,8 +73,8 @@ def seconds(command: list[str], folder: str) -> float:
 def main() -> None:
     """Time every command and print the ratios; exit with 1 if one is beyond its bound."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="folder of a run to show the front of; by default one is made")
-    parser.add_argument("--repeats", type=int, default=7, help="rounds")
+    parser.add_argument("--run", type=Path, help="Folder of a run to show the front of; by default one is made.")
+    parser.add_argument("--repeats", type=int, default=7, help="Number of rounds.")
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         parser.error(f"--repeats: found {arguments.repeats}, allowed: at least 1")
@@ -79,7 +82,10 @@ def main() -> None:
         run = arguments.run or Path(folder) / "run"
         if arguments.run is None:
             make_run(run)
-        commands = [*_COMMANDS, (("front", str(run.resolve())), 1.5)]
+        commands = [
+            (tuple(str(run.resolve()) if word == "RUN" else word for word in words), bound)
+            for words, bound in _COMMANDS
+        ]
         times: list[list[float]] = [[] for _ in range(len(commands) + 1)]
         order = list(range(len(times)))
         for number in range(arguments.repeats + 1):
@@ -94,11 +100,10 @@ def main() -> None:
     for name in ("command", "s", "/ import torch", "at most"):
         table.add_column(name, justify="left" if name == "command" else "right")
     beyond = False
-    for (words, bound), found in zip(commands, times[:-1], strict=True):
+    for (words, bound), found in zip(_COMMANDS, times[:-1], strict=True):
         ratio = median(found) / torch
         beyond |= ratio > bound
-        shown = " ".join("RUN" if word == str(run.resolve()) else word for word in words)
-        table.add_row(f"senas {shown}", f"{median(found):.2f}", f"{ratio:.2f}", f"{bound:.2f}")
+        table.add_row(f"senas {' '.join(words)}", f"{median(found):.2f}", f"{ratio:.2f}", f"{bound:.2f}")
     Console(width=100).print(table)
     sys.exit(1 if beyond else 0)
 

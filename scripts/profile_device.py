@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--batch", nargs="+", type=int, default=[1], help="Images per forward pass.")
     parser.add_argument("--memory-format", default="contiguous", help="Memory format: contiguous or channels_last.")
     parser.add_argument(
-        "--seconds", type=float, default=PROFILE_SECONDS, help="Time limit of the measuring, per profile."
+        "--seconds", type=float, default=PROFILE_SECONDS, help="Time limit of the measurement, per profile."
     )
     parser.add_argument("--share", type=float, default=1.0, help="Share of the cells with SE to measure.")
     parser.add_argument("--seed", type=int, default=0, help="Random seed for images, networks and order.")

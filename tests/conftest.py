@@ -22,6 +22,7 @@ from senas.latency.profile.sections import Anchor, Entry, MeasurementProtocol, P
 from senas.runs.config import RunRecord, SearchOptions
 from senas.spaces.space import SearchSpace
 from senas.spaces.toml_file import load_space
+from senas.testing import SMALL_SPACE
 
 
 @pytest.hookimpl(tryfirst=True)  # before --hypothesis-profile is looked at
@@ -41,37 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path.name != "test_docs.py"))
 
 
-TINY_SPACE = """
-name = "tiny"
-backbone = "resnet20"
-input = { channels = 1, size = 8 }
-classes = 10
-[se]
-reduction = [2, 4]
-integration = ["standard", "pre"]
-[se.stage.3]
-per = "stage"
-integration = ["standard"]
-[se.stage.4]
-integration = ["standard"]
-reduction = [4]
-[depth]
-stage.2 = [1, 2]
-stage.3 = [1, 2]
-stage.4 = [1]
-[width]
-stem = [4]
-stage.2 = [4]
-stage.3 = [8, 12]
-stage.4 = [12]
-"""
-
-
 @pytest.fixture
 def tiny(tmp_path) -> SearchSpace:
     """A space of 2 * (5 + 25) * (3 + 3) * 2 = 720 architectures."""
     path = tmp_path / "tiny.toml"
-    path.write_text(TINY_SPACE)
+    path.write_text(SMALL_SPACE)
     return load_space(path)
 
 

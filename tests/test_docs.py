@@ -2,13 +2,16 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import senas
+from senas.cli import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -42,30 +45,52 @@ def command_of(line: str) -> str | None:
     return None if not command or NOT_RUN.search(command) else command
 
 
-@pytest.mark.slow  # starts processes that import torch; most pages search, which starts Ray
-@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "bash", "python")], ids=page_name)
-def test_commands_and_python_of_a_page_run(path, tmp_path):
+def start(command: str) -> None:
+    """Run a command as a user would: in a process of its own, without what the tests have set up."""
     environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     environment.pop("PYTHONPATH", None)
+    done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
-    def run(command: str) -> None:
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
+def call(command: str) -> None:
+    """Run a `senas` command in this process, where torch is imported and Ray runs; others as `start` does."""
+    program, *arguments = shlex.split(command)
+    if program != "senas":
+        start(command)
+        return
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert not ended.value.code, command
+
+
+def run_page(path: Path, run: Callable[[str], None]) -> None:
+    """Write the files of a page to the current folder; run its commands and its Python, in the page's order."""
     for number, (language, text) in enumerate(blocks(path, "bash", "python", "toml")):
         name = FILE_NAME.match(text)
         if language == "bash":
             for command in filter(None, map(command_of, text.splitlines())):
                 run(command)
         elif name:
-            (tmp_path / name[1]).write_text(text)
+            Path(name[1]).write_text(text)
             assert path.read_text().count(Path(name[1]).stem) >= 2, f"{name[1]} is written, but never used"
         else:
             assert language == "python", f"the first line of a file is its name:\n{text}"
-            (tmp_path / f"snippet_{number}.py").write_text(text)
+            Path(f"snippet_{number}.py").write_text(text)
             run(f"python snippet_{number}.py")
+
+
+@pytest.mark.slow  # starts processes that import torch, measures a profile, and searches twice, which starts Ray
+def test_the_readme_runs_as_a_stranger_would_run_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(ROOT / "README.md", start)
+
+
+@pytest.mark.slow  # searches on Ray, retrains, measures a profile; Python runs in processes that import torch
+@pytest.mark.parametrize("path", [page for page in PAGES[1:] if blocks(page, "bash", "python")], ids=page_name)
+def test_commands_and_python_of_a_page_run(path, tmp_path, monkeypatch, ray_local):
+    monkeypatch.chdir(tmp_path)
+    run_page(path, call)
 
 
 @pytest.mark.slow  # takes seconds: reads the docstrings of the whole package

@@ -141,7 +141,7 @@ def test_measuring_needs_torch_and_numpy_alone():
     assert found - set(sys.stdlib_module_names) == {"senas", "torch", "numpy"}
 
 
-@pytest.mark.slow  # measures a profile in nine processes that import torch
+@pytest.mark.slow  # trains, and measures a profile, in a process that imports torch
 def test_a_bare_device_builds_trains_and_measures_without_ray_nni_and_fvcore():
     code = """
 import sys

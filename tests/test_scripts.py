@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY_SPACE
 
 import senas
-from senas.testing import run_in_process
+from senas.testing import SMALL_SPACE, run_in_process
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -49,11 +48,12 @@ def test_the_se_benchmark_compares_every_variant_at_every_shape():
 @pytest.mark.slow  # a script in a process of its own
 def test_a_profile_made_by_one_script_is_held_against_measurements_by_another(tmp_path):
     space = tmp_path / "tiny.toml"
-    space.write_text(TINY_SPACE)
-    made = run("profile_device.py", str(space), "--seconds", "0.5", "--batch", "2", "--out", str(tmp_path))
+    space.write_text(SMALL_SPACE)
+    made = run("profile_device.py", str(space), "--seconds", "0.5", "--batch", "2", "--out", str(tmp_path / "new"))
     assert made.returncode == 0, made.stderr
-    path = tmp_path / "tiny-cpu-eager-fp32-b2.json"
+    path = tmp_path / "new" / "tiny-cpu-eager-fp32-b2.json"
     assert made.stdout.startswith(f"{path}: ")
+    assert [*path.parent.iterdir()] == [path]  # the checkpoint is gone
     options = ("--networks", "8", "--winners", "2", "--seconds", "0.3", "--space", str(space), "--json")
     done = run("validate_profile.py", str(path), *options)
     assert done.returncode == 0, done.stderr
@@ -106,7 +106,7 @@ def test_claims_are_audited_on_a_table(table):
 @pytest.mark.slow  # trains ten networks
 def test_signals_are_held_against_the_accuracies_of_a_run(tmp_path):
     space = tmp_path / "tiny.toml"
-    space.write_text(TINY_SPACE)
+    space.write_text(SMALL_SPACE)
     evaluate = senas.TrainingEvaluator(data="digits", recipe=senas.Recipe(epochs=2))
     folder = tmp_path / "run"
     senas.search(

@@ -18,7 +18,7 @@ class FollowUpTrials:
     The baseline comes first, if it is requested: the templates of the space that keep the budget, and as many random
     feasible architectures as the strategy has had trials. Architectures that the search has trained are not trained
     again, but a strategy does not see the baseline and may later propose one of its architectures. Replicates follow:
-    each trains the architecture whose place on the front is least certain once more.
+    each one repeats the training of the architecture whose place on the front is least certain.
 
     Args:
         space: Space of the search.

@@ -13,7 +13,7 @@ from senas.spaces import SearchSpace, TemplateName, make_templates
 from senas.strategies import Problem, random_rows
 
 _BACKGROUND = 2_000  # feasible rows that represent the space
-_SIMULATED = 200  # architectures in all simulated random searches together, about
+_SIMULATED = 200  # approximate number of architectures in all simulated random searches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,9 @@ class TemplateEstimate:
     """Estimate for the plain or the all-SE version of the space's template.
 
     Attributes:
-        name: Which version.
-        architecture: Its architecture.
-        cost: Its value of the minimised cost.
+        name: Version of the template.
+        architecture: Architecture of this version.
+        cost: Minimised cost of the architecture.
         accuracy: Mean accuracy of its trainings; `None` if there is none.
         expected: Expected accuracy.
         interval: Interval that holds its accuracy with a probability of 95 %.
@@ -57,8 +57,8 @@ class RunSummary:
     Attributes:
         estimates: Estimate for each finished architecture, by digest.
         hypervolume: Hypervolume of the strategy's trials by their expected accuracies, in [0, 1].
-        random_hypervolume: The same of random search with as many trials.
-        random_was_trained: Whether that random search was trained, as the baseline, or is simulated.
+        random_hypervolume: Hypervolume of a random search with as many trials.
+        random_was_trained: Whether the random search was trained as the baseline; otherwise it is simulated.
         templates: Estimates for the versions of the template.
     """
 
@@ -76,7 +76,7 @@ class TrialsPosterior:
     Attributes:
         posterior: Posterior for any architecture.
         samples: Samples for the finished architectures, in the order of `averaged`.
-        estimates: Estimates for the same, by digest.
+        estimates: Estimates for the finished architectures, by digest.
     """
 
     posterior: AccuracyPosterior
@@ -119,8 +119,7 @@ def posterior_of_trials(
 def summarize_run(run: Run) -> RunSummary | None:
     """Return the summary of a run; `None` if too few trials have finished.
 
-    One training is one noisy observation, and the best of many noisy observations is too good to be true: hence the
-    expected accuracies.
+    The summary uses expected accuracies, because the best of many noisy observations overestimates the true accuracy.
     """
     return summarize_trials(run.record.space, run.problem, run.trials(), seed=run.record.options.seed)
 

@@ -50,7 +50,7 @@ def _architecture_from(source: str, *, se: str | None, se_stages: str | None) ->
     if source not in REFERENCES:
         raise ArchitectureError(f"architecture: {one_of(source, REFERENCES)}, or a path ending in .json")
     if se_stages is not None and se is None:
-        raise OptionError("--se-stages: goes with --se, such as --se r=16")
+        raise OptionError("--se-stages: needs --se, such as --se r=16")
     stages = None if se_stages is None else [parse_whole("--se-stages", item) for item in se_stages.split(",")]
     return reference(source, se=None if se is None else _parse_se(se), se_stages=stages)
 

@@ -13,7 +13,7 @@ def front(run: RunArgument, as_json: JsonOption = False) -> None:
     from senas.runs import Run, front_row, is_locked
 
     opened = Run(run)
-    from senas.analysis import summarize_run  # imported here: SciPy takes longer to import than a refusal
+    from senas.analysis import summarize_run  # after the check, since SciPy is slow to import
 
     trials = opened.front()
     if as_json:
@@ -28,5 +28,5 @@ def front(run: RunArgument, as_json: JsonOption = False) -> None:
         if not is_locked(opened.folder):
             next_command("senas", "resume", str(run))
     else:
-        print_front(opened, summarize_run(opened))
+        print_front(opened, trials, summarize_run(opened))
         next_command("senas", *(["retrain"] if (run / "pareto.html").exists() else ["plot"]), str(run))

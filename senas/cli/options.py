@@ -19,7 +19,7 @@ EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
 DataOption = Annotated[str, Option(help="Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR.")]
 DeviceOption = Annotated[str, Option(help="Device: cpu or cuda.")]
 ExecutionOption = Annotated[
-    str | None, Option(help="How networks run while they are measured: eager or compiled; on CUDA graph or eager.")
+    str | None, Option(help="Execution of the measured networks: eager or compiled; on CUDA graph or eager.")
 ]
 AddressOption = Annotated[str | None, Option(help="HOST:PORT of the head of a running Ray cluster to join, or auto.")]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON.")]

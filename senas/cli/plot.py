@@ -21,6 +21,10 @@ def plot(
     """Draw a run as PNG, SVG and an HTML page; or, of profiles of one space, what SE costs as PNG and SVG."""
     if (run is None) == (not profile):
         raise OptionError("plot: found a run and --profile or neither, expected one of them")
+    if run is None and out is not None:
+        raise OptionError(f"--out: found {out} with --profile, whose pictures are drawn beside the first profile")
+    if run is not None and space is not None:
+        raise OptionError(f"--space: found {space} with a run, which has its own space")
     if run is None:
         for path in _draw_se(profile or [], space):
             typer.echo(str(path))

@@ -11,7 +11,7 @@ from senas.errors import RunError
 
 if TYPE_CHECKING:
     from senas.analysis import RunSummary
-    from senas.runs import Run
+    from senas.runs import Run, Trial
 
 
 def console() -> Console:
@@ -35,8 +35,8 @@ def show_run(run: "Run") -> None:
     from senas.analysis import summarize_run
     from senas.report import plot_run
 
-    summary = summarize_run(run)
-    print_front(run, summary)
+    front, summary = run.front(), summarize_run(run)
+    print_front(run, front, summary)
     try:
         paths = plot_run(run, summary)
     except RunError as error:  # on a full disk: the search is complete without the pictures
@@ -48,11 +48,17 @@ def show_run(run: "Run") -> None:
     next_command("senas", "retrain", str(run.folder))
 
 
-def print_front(run: "Run", summary: "RunSummary | None") -> None:
-    """Print the front as a table, with lines on its estimates and its latest measurements."""
+def print_front(run: "Run", trials: "list[Trial]", summary: "RunSummary | None") -> None:
+    """Print the front of a run as a table, with lines on its estimates and its latest measurements.
+
+    Args:
+        run: Run that the front is of.
+        trials: Front, read before the summary: another process may add trials meanwhile, and each needs its estimate.
+        summary: Summary of the run, if there is one.
+    """
     from senas.report import front_caption, front_table, summary_caption
 
-    target, budget, trials = console(), run.record.options.budget, run.front()
+    target, budget = console(), run.record.options.budget
     wide = target.width >= 120
     target.print(front_table(trials, summary=summary, with_se=wide))
     if not wide:

@@ -18,7 +18,7 @@ def profile(
     dtype: Annotated[str, Option(help="Number format: fp32 or bf16; on CUDA also tf32 and fp16.")] = "fp32",
     batch: Annotated[list[int] | None, Option(help="Images per forward pass; 1 by default, may be repeated.")] = None,
     memory_format: Annotated[str, Option(help="Memory format: contiguous or channels_last.")] = "contiguous",
-    seconds: Annotated[float, Option(help="Time limit of the measuring, per batch size.")] = 120.0,
+    seconds: Annotated[float, Option(help="Time limit of the measurement, per batch size.")] = 120.0,
     share: Annotated[float, Option(help="Share of the cells with SE to measure; the others are imputed.")] = 1.0,
     seed: Annotated[int, Option(help="Random seed for images, networks and order.")] = 0,
     out: Annotated[

@@ -18,7 +18,7 @@ def resume(
 ) -> None:
     """Continue a search where it stopped, whatever stopped it; or, with options, train more.
 
-    An option that is not given stays as it was first asked for; trials, times and replicates count from the beginning.
+    An option that is not given keeps its last value; trials, times and replicates are totals for the whole run.
     """
     from senas.runs import require_run
 

@@ -14,9 +14,13 @@ from senas.errors import OptionError
 
 def retrain(
     source: Annotated[Path, Argument(metavar="RUN|ARCH.json", help="Folder of a run, or an architecture file.")],
-    pick: Annotated[str, Option(help="Trial of a run: best, knee (where the front bends), or a digest.")] = "best",
+    pick: Annotated[
+        str | None, Option(help="Trial of a run: best, the default, knee (where the front bends), or a digest.")
+    ] = None,
     epochs: EpochsOption = 60,
-    data: Annotated[str | None, Option(help="Data set as for search; by default the run's own.")] = None,
+    data: Annotated[
+        str | None, Option(help="Data set as for search; by default the run's, or digits for an architecture file.")
+    ] = None,
     device: DeviceOption = "cpu",
     seed: Annotated[int, Option(help="Random seed for weights, order and augmentation.")] = 0,
     out: Annotated[
@@ -32,13 +36,19 @@ def retrain(
     from senas.training import Recipe
 
     if source.suffix == ".json":
+        if pick is not None:
+            raise OptionError(f"--pick: found {pick} beside {source}, which is one architecture, expected a run")
         arch, name, home, recipe = Architecture.load(source), data or "digits", Path("retrain"), Recipe(epochs=epochs)
     else:
         run = Run(source)
         trained = run.record.training
         if data is None and trained is None:
             raise OptionError(f"--data: {source} was searched with an evaluate function of its own, name a data set")
-        arch, name, home = run.pick(pick).architecture, data or (trained.data if trained else ""), source / "retrain"
+        arch, name, home = (
+            run.pick(pick or "best").architecture,
+            data or (trained.data if trained else ""),
+            source / "retrain",
+        )
         recipe = replace(trained.recipe, epochs=epochs) if trained else Recipe(epochs=epochs)
     folder = out or home / arch.digest
     check_device(device)

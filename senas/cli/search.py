@@ -36,12 +36,15 @@ def search(
         str | None, Option(help="Budget of parameters: 5M, or 70% of the space's largest count.")
     ] = None,
     profile: Annotated[
-        str, Option(help="Latency profile to use, or 'measure' to profile this device first.")
-    ] = "measure",
+        str | None,
+        Option(help="Latency profile to use, or 'measure' to profile this device first, the default if it is needed."),
+    ] = None,
     device: DeviceOption = "cpu",
     execution: ExecutionOption = None,
-    dtype: Annotated[str | None, Option(help="Number format of the latency: fp32, bf16, on CUDA tf32, fp16.")] = None,
-    batch: Annotated[int | None, Option(help="Images per forward pass of the latency.")] = None,
+    dtype: Annotated[
+        str | None, Option(help="Number format of the measured networks: fp32, bf16, on CUDA tf32, fp16.")
+    ] = None,
+    batch: Annotated[int | None, Option(help="Batch size of the measured networks.")] = None,
     data: DataOption = "digits",
     epochs: EpochsOption = 10,
     address: AddressOption = None,
@@ -61,14 +64,14 @@ def search(
         "flops": None if max_flops is None else parse_count(max_flops, "--max-flops"),
         "params": None if max_params is None else parse_count(max_params, "--max-params"),
     }
-    given = parsed_options(SearchOptions, {"objective": "latency", **options})
+    given = parsed_options(SearchOptions, options)
     given.setdefault("objective", "latency")
     check_one_of("--strategy", given["strategy"], STRATEGIES)
-    timed = given["objective"] == "latency" or bounds["latency"] is not None or profile != "measure"
+    timed = given["objective"] == "latency" or bounds["latency"] is not None or profile is not None
     asked = {"execution": execution, "dtype": dtype, "batch": batch}
     if not timed and any(value is not None for value in asked.values()):
         option = next(name for name, value in asked.items() if value is not None)
-        raise OptionError(f"--{option}: goes with a latency objective, a latency budget or a profile")
+        raise OptionError(f"--{option}: needs a latency objective, a latency budget or a profile")
     kind = check_device(device, here=False)
     make_mode(
         kind, loaded.input, execution=execution, dtype=dtype or DTYPES[kind][0], batch=1 if batch is None else batch
@@ -77,7 +80,7 @@ def search(
     folder = out or _new_folder(space)
     try:
         check_unused(folder)
-        run = _search(loaded, bounds, given, profile, timed, kind, asked, data, epochs, address, folder)
+        run = _search(loaded, bounds, given, profile or "measure", timed, kind, asked, data, epochs, address, folder)
     except KeyboardInterrupt:
         interrupted(folder)
     else:
@@ -106,6 +109,8 @@ def _search(
     from senas.training import Recipe, load_data
 
     check_device(device, here=address is None)
+    if device == "cuda" and options.get("gpus_per_trial") == 0:
+        raise OptionError("--gpus-per-trial: found 0, allowed with --device cuda: more than 0")
     recipe = Recipe(epochs=epochs)
     load_data(data, space.input).require(space.costliest(lambda part: part.out_shape.channels))
 
@@ -153,25 +158,10 @@ def _search(
             latency_budget_ms=budgets["latency"],
             max_flops=budgets["flops"],
             max_params=budgets["params"],
-            **_with_gpus(options, device, address),
+            **options,
         )
         measure_front(run, address=address)
     return run
-
-
-def _with_gpus(options: dict[str, Any], device: str, address: str | None) -> dict[str, Any]:
-    """Return options with GPUs and trials at a time: on CUDA by default a GPU each, as many as there are."""
-    if device == "cpu":
-        return options
-    gpus = options.get("gpus_per_trial", 1.0)
-    if gpus <= 0:
-        raise OptionError(f"--gpus-per-trial: found {gpus:g}, allowed with --device cuda: more than 0")
-    options = {**options, "gpus_per_trial": gpus}
-    if "concurrency" in options or address is not None:
-        return options
-    import torch
-
-    return {**options, "concurrency": max(1, int(torch.cuda.device_count() // gpus))}
 
 
 def _budget_note(objective: Any, bound: Bound, value: float, confidence: float) -> str:

@@ -31,7 +31,11 @@ def cost_of(arch: Architecture, profile: LatencyProfile | None, confidence: floa
 
 
 def part_cost(objective: Objective, profile: LatencyProfile | None) -> Callable[[Part], float]:
-    """Return the function from a part to what it adds to a cost, as `SearchSpace.cheapest` takes it."""
+    """Return a function that gives the cost of a part, for `SearchSpace.cheapest`.
+
+    Raises:
+        BudgetError: The cost is the latency, and there is no profile.
+    """
     match objective:
         case "flops":
             return lambda part: part_complexity(part).flops
@@ -82,10 +86,16 @@ def _largest_share(arch: Architecture, objective: Objective, profile: LatencyPro
 def resolve_bound(
     bound: Bound | None, objective: Objective, space: SearchSpace, profile: LatencyProfile | None, confidence: float
 ) -> float | None:
-    """Return a bound in the unit of its cost; a relative one is a share of the largest cost in the space."""
-    if bound is None or not bound.relative:
-        return None if bound is None else bound.value
+    """Return a bound in the unit of its cost; a relative one is a share of the largest cost in the space.
+
+    Raises:
+        BudgetError: A share of the largest latency, and there is no profile.
+    """
+    if bound is None:
+        return None
+    if not bound.relative:
+        return bound.value
     largest = cost_of(space.costliest(part_cost(objective, profile)), profile, confidence)
     whole = largest.upper_ms if objective == "latency" else largest.of(objective)
     assert whole is not None  # part_cost has checked that there is a profile
-    return bound.resolve(whole)
+    return bound.value * whole

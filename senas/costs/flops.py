@@ -56,14 +56,14 @@ def part_complexity(part: Part) -> Complexity:
 
 
 def whole_network_complexity(arch: Architecture) -> Complexity:
-    """Return FLOPs and parameters by tracing the whole network: slow, the reference that `complexity` must equal."""
+    """Return FLOPs and parameters by tracing the whole network, which is slow; tests hold `complexity` against it."""
     from senas.nn import build_network
 
     return count_module(build_network(arch), arch.input.shape.batch(1))
 
 
 def count_module(module: "nn.Module", input_shape: tuple[int, ...]) -> Complexity:
-    """Count any module with the handlers of this project.
+    """Return the FLOPs and parameters of any torch module.
 
     Args:
         module: Module to count; it is put into evaluation mode.

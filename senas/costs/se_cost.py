@@ -1,4 +1,4 @@
-"""Latency, as a profile measured it, and FLOPs that an SE block adds to its cell."""
+"""Latency (from a profile) and FLOPs that an SE block adds to its cell."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ class SECost:
     measured: bool
 
     @property
-    def way(self) -> str:
+    def variant(self) -> str:
         """Description of the block without its reduction, such as `standard`, `pre` or `identity/max`."""
         return str(self.se).partition("/")[2] or "standard"
 
@@ -63,7 +63,7 @@ def se_costs(space: SearchSpace, profile: LatencyProfile) -> tuple[SECost, ...]:
 
 
 def _cost(profile: LatencyProfile, stage: int, se: SEConfig, parts: list[Part]) -> SECost:
-    """Return what an SE block adds to the cells of a stage, the parts."""
+    """Return the medians of what an SE block adds to `parts`, the cells of one stage."""
     bodies_ms = [profile.part_features(part.without_se()).entries_ms for part in parts]
     added_ms = [profile.part_features(part).entries_ms - body for part, body in zip(parts, bodies_ms, strict=True)]
     bodies_flops = [part_complexity(part.without_se()).flops for part in parts]

@@ -42,7 +42,7 @@ class SearchLimits:
 
 
 class Controller:
-    """Chooses the next trial to run and handles the outcome of each.
+    """Controller that chooses the next trial to run and handles the outcome of each.
 
     A result is written to the journal before the strategy receives it, and so before the next proposal.
 
@@ -54,17 +54,18 @@ class Controller:
         seed: Random seed of the search.
         followup: Function of all trials that returns the next follow-up trial once the strategy's trials have ended,
             or `None`.
-        observe: Function that gives the strategy an accuracy that it has not asked for or, during `replay`, one that
-            it has.
+        observe: Function that gives the strategy an accuracy directly: of a replicate or, while `replay` restores the
+            strategy, of one of its own trials.
         strategy_state: Function that returns the state that the strategy needs to continue from here, or `None` if
             replaying its proposals is enough.
         scratch: Folder in which trials keep files for later attempts; `None` for none.
         on_change: Function that is called with the trial after every start and end of an attempt.
 
     Attributes:
-        end_reason: Why the strategy starts no more trials; empty while it does. `trials`: all have been started.
-            `time`: the time limit is reached. `strategy`: the strategy has no more to propose. `exhausted`: all it
-            proposes is infeasible or known. `failures`: trials of this session have failed, and none has succeeded.
+        end_reason: Reason why the strategy starts no more trials; empty while it still does. `trials`: all have been
+            started. `time`: the time limit is reached. `strategy`: the strategy has no more to propose. `exhausted`:
+            all it proposes is infeasible or known. `failures`: trials of this session have failed, and none has
+            succeeded.
         over: Whether `next` has found that nothing is running and nothing more will run.
     """
 
@@ -136,7 +137,10 @@ class Controller:
         return bool(self.end_reason) and not rerun and self._followup([*self._journal.trials.values()]) is None
 
     def next(self) -> Trial | None:
-        """Journal the start of the next trial and return it; `None` if there is none now or, when `over`, ever."""
+        """Journal the start of the next trial and return it.
+
+        `None` if no trial can start now; `over` says whether any will.
+        """
         if len(self._running) >= self._limits.concurrency or (self._only_failures and self._running):
             return None
         if self.end_reason in ("", "trials"):  # the last of all trials may still run out of time
@@ -210,11 +214,11 @@ class Controller:
 
     def _replay_proposal(self, trial: Trial) -> None:
         proposal = self._engine.ask()
-        found = proposal if isinstance(proposal, str) else proposal.digest
-        if found != trial.digest:
+        if isinstance(proposal, str) or proposal.digest != trial.digest:
+            proposed = "has no proposal" if isinstance(proposal, str) else f"proposes {proposal.digest}"
             raise RunError(
                 f"{self._journal.path}: trial {trial.number}: found architecture {trial.digest}, the strategy "
-                f"proposes {found}; the run was searched with another version of senas or nni"
+                f"{proposed}; the run was searched with another version of senas or nni"
             )
 
     def _start(self, number: int, task: TrialTask, state: Mapping[str, Any] | None = None) -> Trial:
@@ -225,7 +229,7 @@ class Controller:
         return trial
 
     def _propose(self) -> TrialTask | None:
-        """Return the strategy's next proposal; `None` if it has none now or, once `end_reason` is set, ever."""
+        """Return the strategy's next proposal; `None` if it has none now, or none at all once `end_reason` is set."""
         proposal = self._engine.ask()
         if not isinstance(proposal, str):
             return TrialTask(purpose="search", architecture=proposal, seed=trial_seed(self._seed, proposal.digest))
@@ -235,24 +239,24 @@ class Controller:
 
     def _next_followup(self) -> TrialTask | None:
         """Return the next follow-up trial; `None` until the strategy's trials have ended, or if none is left."""
-        if self.end_reason == "failures" or self._count_search_trials():
+        if self.end_reason == "failures" or self._running_search_trials():
             return None
         return self._followup([*self._journal.trials.values()])
 
-    def _count_search_trials(self) -> int:
-        """Return how many of the strategy's trials are running."""
+    def _running_search_trials(self) -> int:
+        """Return the number of the strategy's trials that are running."""
         return sum(trial.purpose == "search" for trial in self._running.values())
 
     def _may_run(self, trial: Trial, reason: EndReason) -> bool:
         """Return whether a waiting trial may run again, given the reason why the strategy starts no more."""
         if trial.purpose != "search":
             return reason != "failures"
-        left = self._ended + self._count_search_trials() < self._limits.trials
+        left = self._ended + self._running_search_trials() < self._limits.trials
         return left and reason not in ("time", "failures") and not self._out_of_time
 
     def _limit_reached(self) -> EndReason:
         waiting = sum(trial.purpose == "search" for trial in self._waiting)
-        if self._ended + self._count_search_trials() + waiting >= self._limits.trials:
+        if self._ended + self._running_search_trials() + waiting >= self._limits.trials:
             return "time" if waiting and self._out_of_time else "trials"
         if self._out_of_time:
             return "time"
@@ -288,7 +292,7 @@ class Controller:
         self._on_change(trial)
 
     def _update_strategy(self, trial: Trial, *, restored: bool = False) -> None:
-        """Give the strategy the outcome of a trial that has ended, except of the baseline that it is compared with."""
+        """Give the strategy the outcome of a trial that has ended, except for baseline trials."""
         accuracy = extrapolated_accuracy(trial, self._finished)
         if trial.purpose == "search":
             self._ended += 1

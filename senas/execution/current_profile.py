@@ -1,4 +1,4 @@
-"""Latency profile of a search, measured now or adjusted to how the machine runs today."""
+"""Latency profile of a search, measured now or adjusted to the machine's current speed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from senas.execution.ray_driver import run_alone
 from senas.latency import DeviceKind, Drift, LatencyProfile, profile_space, recheck
 from senas.spaces import SearchSpace
 
-PROFILE_SECONDS = 20.0
+_PROFILE_SECONDS = 20.0  # of a profile for one search; `senas profile` takes longer by default
 
 
 def profile_for_search(
@@ -26,7 +26,7 @@ def profile_for_search(
 ) -> tuple[LatencyProfile, list[str]]:
     """Return the profile of a search: measured now, or with its anchors measured again.
 
-    For CUDA and a cluster's address, this happens there, on a GPU that nothing else uses meanwhile.
+    With CUDA and a cluster's address, measurement runs on an otherwise unused GPU of the cluster.
 
     Args:
         space: Space of the search.
@@ -35,7 +35,7 @@ def profile_for_search(
         execution: Execution that the search asks for; `None` for any.
         dtype: Number format that the search asks for; `None` for any.
         batch: Batch size that the search asks for; `None` for any.
-        seed: Random seed of the measuring.
+        seed: Random seed of the measurement.
         address: Address of a Ray cluster, or `None`.
         progress: Function that is called with the share done, in [0, 1].
 
@@ -85,7 +85,7 @@ def _measured(
         execution=asked.execution,
         dtype="fp32" if asked.dtype is None else asked.dtype,
         batch=1 if asked.batch is None else asked.batch,
-        seconds=PROFILE_SECONDS,
+        seconds=_PROFILE_SECONDS,
         seed=seed,
         progress=progress,
     )
@@ -99,14 +99,14 @@ def _rechecked(
     asked: _Asked,
     progress: Callable[[float], None] = lambda _: None,
 ) -> tuple[LatencyProfile, list[str]]:
-    """Return the profile adjusted to how the machine runs today, and notes on what has changed since it was made."""
+    """Return the profile adjusted to the machine's current speed, and notes on what has changed since it was made."""
     asked.require(profile, space, device, here=True)
-    today, before = recheck(profile, progress=progress), profile.drifted(Drift())
+    current, at_profile = recheck(profile, progress=progress), profile.drifted(Drift())
     anchors = [anchor.architecture for anchor in profile.anchors]
-    times = median(today.predict(arch).latency_ms / before.predict(arch).latency_ms for arch in anchors)
+    times = median(current.predict(arch).latency_ms / at_profile.predict(arch).latency_ms for arch in anchors)
     changes = [
         f"warning: the profile was made with {change}; its anchors were measured again"
         for change in profile.software_changes()
     ]
-    drift = f"the machine takes {times:.3f} times as long as when the profile was made; predictions follow"
-    return today, [*changes, drift]
+    drift = f"the machine takes {times:.3f} times as long as when the profile was made; predictions are adjusted"
+    return current, [*changes, drift]

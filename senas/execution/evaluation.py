@@ -31,7 +31,7 @@ class TrialReport:
         send: Function that is given `{"epoch", "accuracy"}`; it may end the trial by raising.
 
     Attributes:
-        folder: Folder of the trial's own, which outlives the worker: a later attempt at the trial finds the files in
+        folder: The trial's own folder, which outlives the worker: a later attempt at the trial finds the files in
             it, on every machine that can access the folder of the run. `None` if this machine cannot.
         ended: Whether `send` has ended the trial, as early stopping does.
     """

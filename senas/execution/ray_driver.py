@@ -90,7 +90,7 @@ def run_ray_tune(
 def _run_round(
     searcher: StrategySearcher, trainable: Any, scheduler: TrialScheduler | None, concurrency: int, scratch: str
 ) -> None:
-    """Run some trials in one Ray Tune experiment. It keeps the data of each trial, so a long search takes several."""
+    """Run trials in one Ray Tune experiment, which keeps the data of each, so that a long search needs several."""
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -193,12 +193,18 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_resources(options: SearchOptions) -> None:
-    """Raise `OptionError` if a trial needs more than the cluster has, since it would wait forever."""
-    available = ray.cluster_resources()
-    for name, needed in (("CPU", options.cpus_per_trial), ("GPU", options.gpus_per_trial)):
-        if needed > available.get(name, 0):
-            limit = f"{available.get(name, 0):g}"
-            raise OptionError(f"{name.lower()}s_per_trial: found {needed:g}, allowed: at most the {limit} that Ray has")
+    """Raise `OptionError` if a trial needs more than any node has, since it would wait forever."""
+    needed = {"CPU": options.cpus_per_trial, "GPU": options.gpus_per_trial}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(all(node.get(name, 0) >= needed[name] for name in needed) for node in nodes):
+        return
+    for name, amount in needed.items():
+        most = max((node.get(name, 0) for node in nodes), default=0)
+        if amount > most:
+            found = f"found {amount:g}, allowed: at most the {most:g} that Ray has on one node"
+            raise OptionError(f"{name.lower()}s_per_trial: {found}")
+    found = " and ".join(f"{amount:g} {name}s" for name, amount in needed.items())
+    raise OptionError(f"cpus_per_trial, gpus_per_trial: found {found}, allowed: what Ray has together on one node")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class _Attempt:
     Attributes:
         trial: Trial of the attempt.
         start: Time at which a worker started it; `None` while it waits for one.
-        exceeded: Time limit that it exceeds, for which its worker is killed; empty if none.
+        exceeded: Time limit that the attempt exceeded, for which its worker is killed; empty if none.
     """
 
     trial: Trial
@@ -205,4 +205,4 @@ class RayEvents(Callback):
         path = Path(trial.error_file) if trial.error_file else None
         text = path.read_text(encoding="utf-8").strip() if path is not None and path.exists() else ""
         reason: Reason = "memory" if _OUT_OF_MEMORY.search(text) else "lost"
-        self._searcher.on_worker_error(trial.trial_id, reason, text or "the worker was lost, Ray gives no reason")
+        self._searcher.on_worker_error(trial.trial_id, reason, text or "the worker was lost; Ray gave no reason")

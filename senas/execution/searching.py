@@ -11,7 +11,8 @@ from senas.costs import CostModel, check_possible, cost_of, part_cost
 from senas.errors import OptionError, RunError, SpaceError, one_of
 from senas.execution.address import check_address
 from senas.execution.progress import SearchProgress
-from senas.execution.ray_driver import run_alone
+from senas.execution.ray_driver import run_alone, run_ray_tune
+from senas.execution.trial_runner import TrialExecutor, run_trials
 from senas.io import options_of
 from senas.latency import (
     SESSION_SECONDS,
@@ -30,8 +31,6 @@ from senas.training import Evaluate, TrainingEvaluator
 if TYPE_CHECKING:
     from nni.nas.strategy import Strategy
 
-    from senas.execution.executor import TrialExecutor
-
 
 def search(
     space: SearchSpace,
@@ -41,7 +40,7 @@ def search(
     profile: LatencyProfile | None = None,
     strategy: "str | Strategy | Callable[..., Strategy]" = "ehvi",
     address: str | None = None,
-    execute: "TrialExecutor | None" = None,
+    execute: TrialExecutor | None = None,
     on_progress: Callable[[SearchProgress], None] = lambda _: None,
     **options: Any,
 ) -> Run:
@@ -63,7 +62,7 @@ def search(
         on_progress: Function that is called with the progress after every start and end of a trial.
         options: Further options by name. `latency_budget_ms`, `max_flops` and `max_params` are hard upper bounds: no
             architecture beyond one is ever trained. The others are the fields of `senas.runs.SearchOptions`, such as
-            `trials`, `objective`, `seed` or `early_stopping`; `help(senas.search)` lists them all.
+            `trials`, `objective`, `seed` or `early_stopping`; `senas search --help` describes them.
 
     Returns:
         The run.
@@ -77,7 +76,12 @@ def search(
     if not callable(evaluate):
         raise OptionError(f"evaluate: found {evaluate!r}, expected a function (architecture, seed, report) -> accuracy")
     name = strategy_name(strategy)
-    asked = SearchOptions.from_arguments(has_profile=profile is not None, **{**options, "strategy": name})
+    asked = SearchOptions.from_arguments(
+        has_profile=profile is not None,
+        on_cuda=isinstance(evaluate, TrainingEvaluator) and evaluate.device.startswith("cuda"),
+        here=address is None,
+        **{**options, "strategy": name},
+    )
     check_address(address)
     space.check_layers()
     _check(space, asked, profile, address)
@@ -110,7 +114,7 @@ def resume(
     trials: int | None = None,
     force: bool = False,
     address: str | None = None,
-    execute: "TrialExecutor | None" = None,
+    execute: TrialExecutor | None = None,
     on_progress: Callable[[SearchProgress], None] = lambda _: None,
     **options: Any,
 ) -> Run:
@@ -170,13 +174,27 @@ def measure_front(
 ) -> list[Trial]:
     """Measure the networks of a run's front again, together with the profile's anchors.
 
-    On this machine; for a CUDA profile and a cluster's `address`, on a GPU there that nothing else uses meanwhile.
+    Measurement happens on this machine, or on an otherwise unused GPU of the cluster if the profile is for CUDA and
+    `address` is given.
 
     Returns:
         The front, as journaled; without a profile nothing is measured.
+
+    Raises:
+        RunError: Another process is searching in the run.
+        ProfileError: A machine that is not the profile's or is too busy.
     """
-    front, profile = run.front(), run.profile
-    if not front or profile is None:
+    if run.profile is None:
+        return run.front()
+    with run_lock(run.folder):
+        return _measure_front(run, run.profile, address, seconds, measure)
+
+
+def _measure_front(
+    run: Run, profile: LatencyProfile, address: str | None, seconds: float, measure: MeasureNetworks
+) -> list[Trial]:
+    front = run.front()
+    if not front:
         return front
     archs = [trial.architecture for trial in front]
     work = partial(_measure_here, profile, run.record.space, archs, seconds, measure)
@@ -198,12 +216,9 @@ def _run(
     strategy: "str | Strategy | Callable[..., Strategy]",
     evaluate: Evaluate,
     address: str | None,
-    execute: "TrialExecutor | None",
+    execute: TrialExecutor | None,
     on_progress: Callable[[SearchProgress], None],
 ) -> None:
-    from senas.execution.ray_driver import run_ray_tune
-    from senas.execution.trial_runner import run_trials  # imported here, since it imports NNI, which takes a second
-
     if execute is None:
         execute = partial(run_ray_tune, address=address)
         if address is not None and isinstance(evaluate, TrainingEvaluator):
@@ -235,7 +250,7 @@ def _strategy_of(
 
 
 def _is_here(profile: LatencyProfile, address: str | None) -> bool:
-    """Return whether a profile is of this machine; one of CUDA is of a node of the cluster, if there is one."""
+    """Return whether a profile is measured here: one for CUDA is measured on the cluster if there is one."""
     return address is None or profile.device.kind == "cpu"
 
 

@@ -5,28 +5,36 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from ray.tune.schedulers import TrialScheduler
+
 from senas.analysis import FollowUpTrials
 from senas.architecture import Architecture
 from senas.costs import Cost, cost_of
 from senas.errors import RunError, SearchFailedError
 from senas.execution.asha import EarlyStopping
-from senas.execution.controller import Controller, SearchLimits
-from senas.execution.executor import TrialExecutor
+from senas.execution.controller import MAX_INITIAL_FAILURES, Controller, SearchLimits
 from senas.execution.nni_engine import PATIENCE, ProposalEngine
 from senas.execution.progress import ProgressTracker, SearchProgress
 from senas.execution.ray_searcher import StrategySearcher
-from senas.runs import Journal, Run, Trial, TrialTask
+from senas.runs import Journal, Run, SearchOptions, Trial, TrialTask
 from senas.spaces import SearchSpace
 from senas.strategies import NNISpace, ProposingStrategy
 from senas.training import Evaluate
 
 from nni.nas.strategy import Strategy  # isort: skip  # after nni_space has chosen NNI's framework
 
+TrialExecutor = Callable[[StrategySearcher, Evaluate, SearchOptions, TrialScheduler | None], None]
+"""Function that asks a searcher for trials until it is over, runs them, and passes their reports on to it.
+
+Its arguments are the searcher, the evaluate function, the options of the search, and a scheduler that may end trials
+early. The default runs Ray Tune, locally or on a cluster; `senas.testing.run_in_process` is the simplest one.
+"""
+
 _END_NOTES = {
     "time": "ended by the time budget",
     "strategy": "ended by the strategy, which has no more to propose",
     "exhausted": f"ended because {PATIENCE:,} proposals in a row exceeded a budget or were known already",
-    "failures": "ended because every trial failed",
+    "failures": f"ended because the first {MAX_INITIAL_FAILURES} trials of this session failed",
 }
 
 

@@ -24,7 +24,8 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
         evaluate: Reference to the function that `senas.search` was given.
 
     Raises:
-        MemoryError: Too little memory, or another failure after which a new worker is needed, with its own exception.
+        BaseException: The exception of a failure after which a new worker is needed, such as too little memory, or the
+            one by which Ray ends the trial.
     """
     try:
         tune.report(evaluate_trial(config, lambda: _fetch(evaluate), tune.report))
@@ -33,7 +34,7 @@ def run_trial(config: dict[str, Any], evaluate: "ray.ObjectRef[Evaluate]") -> No
 
 
 def release_memory() -> None:
-    """Return the memory of a trial to the system: allocators keep it, per thread, and each Ray trial has a new one."""
+    """Return a trial's memory to the system; allocators would keep it per thread, and each trial has a new thread."""
     with suppress(RuntimeError):  # a broken GPU is reported by the trial that needs it
         torch.cuda.empty_cache()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc has it

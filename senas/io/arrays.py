@@ -91,7 +91,7 @@ def _check_members(members: list[zipfile.ZipInfo], max_bytes: int) -> None:
             expected = "distinct names of letters, digits and _ that end in .npy"
             raise DataError(f"members: found {show(name)}, expected {expected}")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
-            raise DataError(f"{name}: found it encrypted or compressed another way, expected it stored or deflated")
+            raise DataError(f"{name}: found encryption or another compression method, allowed: stored, deflated")
     total = sum(member.file_size for member in members)
     if total > max_bytes:
         raise DataError(f"arrays: found {total} bytes, allowed for a file of this size: at most {max_bytes}")

@@ -9,7 +9,7 @@ MAX_TEXT = 10_000  # characters of one string in a file
 _MAX_SHOWN = 60  # characters
 _MAX_LINES = 500
 _MAX_NAME = 200  # characters
-_MAX_DECIMAL_BITS = 10_000  # Python refuses to write longer numbers in decimal, and nobody would read them
+_MAX_DECIMAL_BITS = 10_000  # longer ones are shown in hexadecimal; Python limits decimals to 4,300 digits
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # reorder the text of a line
 _REJECTED = {"Cc": "a control character", "Cs": "an unpaired surrogate", "Zl": "a line break", "Zp": "a line break"}
 

@@ -24,10 +24,6 @@ class Bound:
     value: float
     relative: bool = False
 
-    def resolve(self, largest: float) -> float:
-        """Return the absolute bound, given the largest cost of the space."""
-        return self.value * largest if self.relative else self.value
-
 
 def parse_latency(text: str, option: str) -> Bound:
     """Parse a latency such as `5ms`, `800us`, `0.1s`, or `70%` of the largest architecture's.

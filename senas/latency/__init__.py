@@ -7,6 +7,7 @@ from senas.lazy import export_lazily
 if TYPE_CHECKING:
     from senas.latency.devices.environment import DTYPES as DTYPES
     from senas.latency.devices.environment import DeviceKind as DeviceKind
+    from senas.latency.devices.environment import count_gpus as count_gpus
     from senas.latency.devices.environment import make_mode as make_mode
     from senas.latency.devices.environment import profile_name as profile_name
     from senas.latency.devices.environment import source_digest as source_digest

@@ -33,7 +33,7 @@ def build_network(arch: Architecture, *, seed: int = 0) -> Network:
         A module in training mode that maps (B, input channels, size, size) to logits (B, classes).
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # unlike torch.manual_seed, leaves the generators of GPUs alone
         network = Network(arch)
         for module in network.modules():
             if isinstance(module, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""What people look at: tables, pictures, the live display."""
+"""Presentation of results: tables, pictures, the live display."""
 
 from typing import TYPE_CHECKING
 

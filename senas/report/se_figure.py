@@ -27,7 +27,7 @@ def draw_se_costs(costs: Sequence[SECost], title: str, paths: Sequence[Path]) ->
     from matplotlib.ticker import FuncFormatter
 
     batches = sorted({cost.batch for cost in costs})
-    ways = list(dict.fromkeys(cost.way for cost in costs))
+    variants = list(dict.fromkeys(cost.variant for cost in costs))
     stages = sorted({cost.stage for cost in costs})
     max_points = max(Counter((cost.batch, cost.stage) for cost in costs).values())
     reductions = ", ".join(str(reduction) for reduction in sorted({cost.se.reduction for cost in costs}))
@@ -39,12 +39,12 @@ def draw_se_costs(costs: Sequence[SECost], title: str, paths: Sequence[Path]) ->
             for position, stage in enumerate(stages):
                 stage_costs = sorted(
                     (cost for cost in costs if (cost.batch, cost.stage) == (batch, stage)),
-                    key=lambda cost: (ways.index(cost.way), cost.se.reduction),
+                    key=lambda cost: (variants.index(cost.variant), cost.se.reduction),
                 )
                 for number, cost in enumerate(stage_costs):
                     x = position + (number - (len(stage_costs) - 1) / 2) * _SPREAD / max_points
                     low, high = (100 * max(share, _MIN_SHARE) for share in (cost.flops_share, cost.latency_share))
-                    color = _COLORS[ways.index(cost.way) % len(_COLORS)]
+                    color = _COLORS[variants.index(cost.variant) % len(_COLORS)]
                     axes.plot([x, x], [low, high], color="#e2e8f0", linewidth=1, zorder=1)
                     axes.plot(x, low, "_", color=_FLOPS_COLOR, markersize=7, markeredgewidth=2, zorder=2)
                     face = color if cost.measured else "white"  # hollow if imputed
@@ -57,8 +57,8 @@ def draw_se_costs(costs: Sequence[SECost], title: str, paths: Sequence[Path]) ->
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("added to the cell by its SE block")
-        for number, way in enumerate(ways):
-            panels[0].plot([], [], "o", color=_COLORS[number % len(_COLORS)], label=f"latency, {way}")
+        for number, variant in enumerate(variants):
+            panels[0].plot([], [], "o", color=_COLORS[number % len(_COLORS)], label=f"latency, {variant}")
         panels[0].plot([], [], "_", color=_FLOPS_COLOR, markeredgewidth=2, label="FLOPs")
         canvas.suptitle(title, fontsize=11, parse_math=False)  # the name of a space or a device may contain a $
         canvas.legend(frameon=False, loc="outside lower center", ncols=4, title=f"from left to right: r = {reductions}")

@@ -95,7 +95,8 @@ def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:
 
     drift = median(drift for _, _, drift in measured)
     lines = [
-        f"measured afresh: by the profile's anchors the machine takes {drift:.3f} times as long as at the start",
+        f"measured again: by the profile's anchors, the machine takes {drift:.3f} times as long as at the start of the "
+        "search",
         f"within the bound of their prediction: {within([bound for _, bound, _ in measured])}",
     ]
     if budget.latency_ms is not None:
@@ -125,7 +126,7 @@ def complexity_table(arch: Architecture) -> Table:
     table = Table(title=f"architecture {arch.digest}", title_justify="left")
     for name in ("layer", "input", "output", "SE"):
         table.add_column(name)
-    for name in ("FLOPs", "of it SE", "params", "of it SE"):
+    for name in ("FLOPs", "of which SE", "params", "of which SE"):
         table.add_column(name, justify="right")
     for part, bare in zip(arch.parts(), arch.without_se().parts(), strict=True):
         layer = part.layer
@@ -179,18 +180,18 @@ def se_cost_table(costs: Sequence[SECost]) -> Table:
     table.add_column("SE")
     for reduction in reductions:
         table.add_column(f"latency\nr = {reduction}", justify="right", no_wrap=True)
-    table.add_column(f"FLOPs\nr = {reductions[0]}", justify="right")
+    table.add_column("FLOPs\nsmallest r", justify="right")
     rows: dict[tuple[int, int, str], dict[int, SECost]] = {}
     for cost in costs:
-        rows.setdefault((cost.stage, cost.batch, cost.way), {})[cost.se.reduction] = cost
-    for (stage, batch, way), by_reduction in sorted(rows.items()):
+        rows.setdefault((cost.stage, cost.batch, cost.variant), {})[cost.se.reduction] = cost
+    for (stage, batch, variant), by_reduction in sorted(rows.items()):
         cells = [by_reduction.get(reduction) for reduction in reductions]
         latencies = [
             "-" if c is None else f"{'' if c.measured else '~'}{c.latency_share:+.1%} {c.latency_ms * 1e3:7.1f} us"
             for c in cells
         ]
         first = next(cost for cost in cells if cost is not None)
-        table.add_row(str(stage), str(batch), way, *latencies, f"{first.flops_share:+.2%}")
+        table.add_row(str(stage), str(batch), variant, *latencies, f"{first.flops_share:+.2%}")
     return table
 
 

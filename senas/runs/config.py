@@ -1,13 +1,13 @@
 """Options and identity of a run: the first event of its journal, and `run.json`."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from senas.costs import Budget, Objective
 from senas.errors import OptionError, RunError, one_of
 from senas.io import check_option, from_plain, option, options_of, parse_duration
-from senas.latency import CONFIDENCE
+from senas.latency import CONFIDENCE, count_gpus
 from senas.spaces import SearchSpace
 from senas.training import Recipe
 
@@ -18,7 +18,7 @@ _BUDGETS = {"latency_budget_ms": "latency_ms", "max_flops": "flops", "max_params
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How the trials of a run are trained, if senas trains them itself."""
+    """Training of the trials of a run, if senas trains them itself."""
 
     data: str
     recipe: Recipe
@@ -70,20 +70,20 @@ class SearchOptions:
         most=1_000,
         resumable=True,
     )
-    concurrency: int = option(help="Trials at a time; by default as many as fit the machine.", least=1, most=10_000)
+    concurrency: int = option(help="Trials at a time; by default as many as fit this machine.", least=1, most=10_000)
     cpus_per_trial: float = option(1, help="CPU cores, and threads, of a trial.", least=1e-3, most=10_000)
     gpus_per_trial: float = option(
-        0, help="GPUs of a trial; a fraction shares one. By default 1 on CUDA.", least=0, most=10_000
+        help="GPUs of a trial; a fraction shares one. By default 1 if it trains on CUDA, else 0.", least=0, most=10_000
     )
     early_stopping: bool = option(False, help="Let ASHA stop the worse trials early (Li et al. 2020).")
     baseline: bool = option(
         False,
-        help="Then train the plain and the all-SE template, and random search of the same size.",
+        help="After the search, train the plain and all-SE templates and a random search of the same size.",
         resumable=True,
     )
     replicates: int = option(
         0,
-        help="Finally, train architectures again whose place on the front is least certain, so many times.",
+        help="Extra trainings, at the end, of architectures whose place on the front is least certain.",
         flag="replicate",
         least=0,
         most=MAX_TRIALS,
@@ -98,11 +98,15 @@ class SearchOptions:
             check_option(name, getattr(self, name), info)
 
     @classmethod
-    def from_arguments(cls, *, has_profile: bool, **arguments: Any) -> "SearchOptions":
-        """Return the options given by the keyword arguments of `senas.search`; a default if missing or `None`.
+    def from_arguments(cls, *, has_profile: bool, on_cuda: bool, here: bool, **arguments: Any) -> "SearchOptions":
+        """Return the options given by the keyword arguments of `senas.search`.
+
+        Arguments that are missing or `None` take their defaults.
 
         Args:
             has_profile: Whether there is a latency profile, which makes latency the default objective.
+            on_cuda: Whether trials train on CUDA, which gives each a GPU by default.
+            here: Whether trials run on this machine, whose GPUs are then counted for the default concurrency.
             arguments: Values of fields of this class; the budget as `latency_budget_ms`, `max_flops` and `max_params`.
 
         Raises:
@@ -115,14 +119,20 @@ class SearchOptions:
         given = {name: value for name, value in arguments.items() if value is not None}
         given["budget"] = {field: given.pop(name) for name, field in _BUDGETS.items() if name in given}
         given.setdefault("objective", "latency" if has_profile else "flops")
-        given.setdefault("concurrency", default_concurrency(given.get("cpus_per_trial", 1)))
-        return from_plain(cls, given, "search")  # with the checks of a file, since it will be written to one
+        given.setdefault("gpus_per_trial", 1.0 if on_cuda else 0.0)
+        chosen = "concurrency" in given
+        asked = from_plain(
+            cls, {"concurrency": 1, **given}, "search"
+        )  # as a file is checked: it will be written to one
+        return asked if chosen else replace(asked, concurrency=_default_concurrency(asked, on_cuda and here))
 
 
-def default_concurrency(cpus_per_trial: float) -> int:
-    """Return how many trials at a time this process has CPU cores for."""
+def _default_concurrency(options: SearchOptions, by_gpus: bool) -> int:
+    """Return the number of trials that this machine's GPUs, or this process's CPU cores, can run at once."""
+    if by_gpus and options.gpus_per_trial > 0:
+        return max(1, int(count_gpus() // options.gpus_per_trial))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(cores // cpus_per_trial)) if cpus_per_trial > 0 else 1
+    return max(1, int(cores // options.cpus_per_trial))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +167,7 @@ class RunRecord:
         options: Options of the search.
         trials: Number of trials that the strategy may ask for: `options.trials` until the run is resumed with more.
         reference_cost: Cost that counts as worst in the hypervolume.
-        training: How trials are trained; `None` for an `evaluate` function of the caller's own.
+        training: Training of the trials; `None` for an `evaluate` function of the caller's own.
         code: Code of the search; `None` in runs of versions that did not record it.
 
     Raises:

@@ -117,9 +117,9 @@ class Journal:
         return [self._trials[number] for number in self._history]
 
     def seconds(self) -> float:
-        """Return how long the strategy has searched.
+        """Return the time that the strategy has searched, in seconds.
 
-        That is the sum over all sessions of the time from the start to the last event of one of the strategy's trials.
+        Each session counts from its start to the last event of one of the strategy's trials.
         """
         return self._earlier_seconds + (self._session[1] - self._session[0] if self._session else 0.0)
 

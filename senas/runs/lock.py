@@ -14,7 +14,9 @@ LOCK_FILE = "run.lock"
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Keep every other process from searching in a folder; the lock ends with this process, however that ends.
+    """Keep every other process from searching in a folder.
+
+    The lock is released when this process ends, even if it is killed.
 
     Raises:
         RunError: Another process holds the lock, or the folder cannot be written to.
@@ -26,8 +28,10 @@ def run_lock(folder: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise RunError(f"{folder}: another process is searching here") from None
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be locked ({os_reason(error)}); use a file system with locks") from None
         yield
     finally:
         os.close(file)
@@ -41,8 +45,10 @@ def is_locked(folder: Path) -> bool:
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # the file system has no locks, so that no search can run here
+        return False
     finally:
         os.close(file)
     return False

@@ -26,7 +26,7 @@ def this_code(evaluate: object) -> SearchCode:
 
 
 def differences(before: SearchCode, now: SearchCode) -> Iterator[str]:
-    """Yield what differs between two codes, such as `nni 3.0, found 3.1`."""
+    """Yield the differences between two versions of the code, such as `nni 3.0, found 3.1`."""
     for name in (field.name for field in fields(SearchCode)):
         if getattr(before, name) != getattr(now, name):
             yield f"{name} {getattr(before, name)}, found {getattr(now, name)}"

@@ -21,9 +21,9 @@ class Failure:
     """Failure of an attempt at a trial, which gave no accuracy.
 
     Attributes:
-        reason: Category of the failure. `exception`: the evaluation raised one. `diverged`: the loss did. `invalid`:
-            the result is not an accuracy. `memory`: it ran out. `lost`: a worker or node was. `time`: the attempt
-            exceeded the time limit of a trial.
+        reason: Category of the failure. `exception`: the evaluation raised one. `diverged`: the loss is not finite.
+            `invalid`: the result is not an accuracy. `memory`: memory ran out. `lost`: the worker or its node was
+            lost. `time`: the attempt exceeded the time limit of a trial.
         text: Description of the failure, a traceback if there is one.
     """
 
@@ -67,7 +67,7 @@ class Trial:
         measured_ms: Latency of the network, measured again after the search.
         drift: Expected ratio of the latency at that measurement to the latency at the start of the search, from the
             profile's anchor networks.
-        trainings: Number of trainings of which the accuracy is the mean; above 1 only in the result of `averaged`.
+        trainings: Number of trainings averaged in the accuracy; above 1 only in the result of `averaged`.
     """
 
     number: int

@@ -15,7 +15,9 @@ from senas.spaces.stage import Choice, Option, StageSpace, vary
 
 Sample = Mapping[str, Option]
 
-MAX_CELLS = 2**16  # distinct cells, counted over all choices: 20 times the largest shipped space, a few seconds
+MAX_DISTINCT_CELLS = (
+    2**16
+)  # distinct cells, counted over all choices: 20 times the largest shipped space, a few seconds
 MAX_NAME = 100  # characters of a name, which becomes part of file names
 
 
@@ -61,7 +63,7 @@ class SearchSpace:
 
         Raises:
             SpaceError: A reachable layer cannot take its input, in which case the message names the stage; or an
-                architecture exceeds the limits of `senas.architecture.limits`; or there are over `MAX_CELLS` cells.
+                architecture exceeds the limits of `senas.architecture.limits`; or there are over `MAX_DISTINCT_CELLS`.
         """
         try:
             for part in self.parts:
@@ -218,16 +220,16 @@ class SearchSpace:
         """Distinct input shapes of each stage and, last, of the head.
 
         Raises:
-            SpaceError: There are more than `MAX_CELLS` distinct cells.
+            SpaceError: There are more than `MAX_DISTINCT_CELLS` distinct cells.
         """
         reached = [dict.fromkeys(stem.out_shape for stem in self.stems)]
         cells = 0
         for stage in self.stages:
             cells += len(reached[-1]) * len(stage.widths) * sum(stage.depths) * len(stage.se)
-            if cells > MAX_CELLS:
+            if cells > MAX_DISTINCT_CELLS:
                 raise SpaceError(
                     f"space {self.name}: stage {stage.number}: found {cells} cells up to here, counting every "
-                    f"input shape, width, depth and SE option, allowed: at most {MAX_CELLS}"
+                    f"input shape, width, depth and SE option, allowed: at most {MAX_DISTINCT_CELLS}"
                 )
             out_shapes: dict[Shape, None] = {}
             for in_shape, width in itertools.product(reached[-1], stage.widths):

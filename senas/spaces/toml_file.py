@@ -1,6 +1,7 @@
 """Search spaces as TOML files, with every key checked against the schema and the backbone."""
 
 import itertools
+import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -158,11 +159,11 @@ def _se_options(table: _SETable, where: str) -> tuple[SEConfig | None, ...]:
         if not getattr(table, name) and name != "reduction":  # without a reduction the only option is "off"
             raise SpaceError(f"{where}.{name}: found an empty list, expected at least one option")
     blocks: list[SEConfig | None] = [None] if table.off else []
-    combinations = itertools.product(*(getattr(table, name) for name in names))
-    limited = itertools.islice(combinations, MAX_OPTIONS + 1)
-    blocks += [SEConfig(**dict(zip(names, values, strict=True))) for values in limited]
-    if not 1 <= len(blocks) <= MAX_OPTIONS:
-        raise SpaceError(f"{where}: found {len(blocks)} SE options, allowed: 1 to {MAX_OPTIONS}")
+    lists = [getattr(table, name) for name in names]
+    count = len(blocks) + math.prod(map(len, lists))
+    if not 1 <= count <= MAX_OPTIONS:
+        raise SpaceError(f"{where}: found {count} SE options, allowed: 1 to {MAX_OPTIONS}")
+    blocks += [SEConfig(**dict(zip(names, values, strict=True))) for values in itertools.product(*lists)]
     return tuple(blocks)
 
 

@@ -17,8 +17,8 @@ class ParetoEvolution(ProposingStrategy):
     """Steady-state NSGA-II (Deb et al. 2002; Durillo et al. 2009): one offspring at a time, the best of all survive.
 
     Parents are chosen by binary tournaments on non-dominated rank, then on crowding distance. After uniform crossover,
-    each choice of an offspring mutates with probability 1 / L. An offspring that is infeasible or known is not trained
-    but replaced by another one.
+    half of the offspring mutate: one random choice, and each other one with probability 1 / L. An offspring that is
+    infeasible or known is not trained but replaced by another one.
 
     Args:
         problem: What is known before training.

@@ -22,8 +22,8 @@ from nni.nas.strategy import Strategy  # isort: skip
 class ProposingStrategy(Strategy, ABC):
     """NNI strategy over a space whose costs are known; it proposes only rows that are feasible and new.
 
-    A subclass implements `propose`. It works with any NNI engine whose models are frozen samples; results reach it as
-    events.
+    A subclass implements `propose`. The strategy works with any NNI engine whose models are frozen samples; results
+    reach it as events.
 
     Args:
         problem: What is known before training.

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from senas.errors import OptionError
+from senas.errors import OptionError, one_of
+
+Schedule = Literal["one-cycle", "cosine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +31,22 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
-    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
+    schedule: Schedule = "one-cycle"
     cutout: bool = True
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1:
             raise OptionError(f"epochs and batch: found {self.epochs} and {self.batch}, allowed: at least 1")
-        if self.learning_rate <= 0:
-            raise OptionError(f"learning_rate: found {self.learning_rate}, allowed: more than 0")
+        if self.schedule not in get_args(Schedule):
+            raise OptionError(f"schedule: {one_of(self.schedule, get_args(Schedule))}")
+        for name, allowed, valid in (
+            ("learning_rate", "more than 0", 0 < self.learning_rate < math.inf),
+            ("momentum", "more than 0, less than 1, in Nesterov's form", 0 < self.momentum < 1),
+            ("weight_decay", "at least 0", 0 <= self.weight_decay < math.inf),
+            ("label_smoothing", "at least 0, less than 1", 0 <= self.label_smoothing < 1),
+        ):
+            if not valid:
+                raise OptionError(f"{name}: found {getattr(self, name)}, allowed: {allowed}")
 
     def learning_rate_at(self, progress: float) -> float:
         """Return the learning rate at a share of the training done, in [0, 1)."""

@@ -117,7 +117,9 @@ def _reserve(out: Path, arguments: RetrainArguments) -> None:
             raise RunError(f"{out}: cannot be written to ({os_reason(error)}); choose another folder") from None
         return
     found = read_json(path, RetrainArguments)
-    for name, old, new in _differences(found, arguments):
+    differences = _differences(found, arguments)
+    if differences:
+        name, old, new = differences[0]
         raise RunError(f"{out}: holds a retraining with {name} {old}, found {new}; choose another folder")
 
 

@@ -1,13 +1,10 @@
 """The networks of the SE paper: complexity to the integer, one training step, round trips."""
 
-import importlib.util
-import subprocess
 import sys
-from pathlib import Path
 
+import paper_complexity
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from senas.architecture.network import Architecture
@@ -18,8 +15,6 @@ from senas.costs.flops import complexity, whole_network_complexity
 from senas.nn.network import build_network
 from senas.nn.weights import load_network, save_network
 from senas.report.tables import complexity_table
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "paper_complexity.py"
 
 # FLOPs and trainable parameters of independent implementations under the paper's conventions: multiply-adds of
 # convolutions and linear layers, one per input element of a global pooling, evaluation mode, batch size 1.
@@ -70,18 +65,8 @@ EXPECTED = {
 }
 
 
-def paper_rows():
-    spec = importlib.util.spec_from_file_location("paper_complexity", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = script  # data classes look their module up
-    spec.loader.exec_module(script)
-    return {row.name: row for row in script.rows()}
-
-
-def batch_norm_statistics(arch: Architecture) -> int:
-    return sum(2 * m.num_features for m in build_network(arch).modules() if isinstance(m, nn.BatchNorm2d))
+def paper_rows() -> dict[str, paper_complexity.Row]:
+    return {row.name: row for row in paper_complexity.rows()}
 
 
 def recalibrated(name: str, **changes) -> Architecture:
@@ -101,6 +86,7 @@ PLAIN_AND_SE = {  # plain row: (cells, C, S) of each stage
 
 
 @pytest.mark.slow  # traces the networks of the paper's tables
+@pytest.mark.xdist_group("paper")  # one process, which traces each part once
 def test_every_row_of_the_paper_counts_to_the_integer():
     expected = EXPECTED | dict.fromkeys(SAME_AS_ALL, EXPECTED["SE_All"])
     for name, stages in PLAIN_AND_SE.items():
@@ -114,17 +100,19 @@ def test_every_row_of_the_paper_counts_to_the_integer():
 
 
 @pytest.mark.slow  # traces the networks of the paper's tables
+@pytest.mark.xdist_group("paper")  # one process, which traces each part once
 def test_every_printed_figure_of_the_paper_is_met_or_said_not_to_be():
     rows = paper_rows()
     for name, row in rows.items():
         cost = complexity(row.architecture)
         if row.gflops is not None:  # printed to two digits after the point
             assert (abs(cost.flops / 1e9 / row.gflops - 1) < 0.003) == (not row.unmatched), name
-            if (plain := rows.get(name.removeprefix("SE-"))) is not row and plain is not None:
+            plain = rows.get(name.removeprefix("SE-"), row)
+            if plain is not row and plain.gflops is not None:
                 printed, ours = row.gflops - plain.gflops, (cost.flops - complexity(plain.architecture).flops) / 1e9
                 assert abs(printed - ours) < 0.011, name  # the difference of two figures rounded to 0.01
         if row.params is not None:
-            params = cost.params + row.statistics * batch_norm_statistics(row.architecture)
+            params = cost.params + row.statistics * paper_complexity.statistics(row.architecture)
             assert (abs(params / 1e6 / row.params - 1) < 0.008) == (not row.unmatched), name
 
 
@@ -178,9 +166,7 @@ def test_a_reference_trains_and_survives_its_round_trips(name, tmp_path):
     assert logits.shape == (2, arch.head.classes)
     save_network(tmp_path, arch, network)
     assert torch.equal(load_network(tmp_path)(images), logits)
-    again = Architecture.from_json(arch.to_json())
-    assert again == arch
-    assert torch.equal(build_network(again, seed=1).eval()(images), build_network(arch, seed=1).eval()(images))
+    assert Architecture.from_json(arch.to_json()) == arch
 
 
 @pytest.mark.parametrize("name", REFERENCES)
@@ -194,13 +180,16 @@ def test_se_sits_in_the_stages_that_were_asked_for(name):
     assert all(cell.se for cell in everywhere.cells if cell.kind != "inception_reduction")
 
 
-@pytest.mark.slow  # a script in a process of its own
-def test_the_script_prints_every_row_and_says_what_cannot_be_matched():
-    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, check=True)
+@pytest.mark.slow  # traces the networks of the paper's tables
+@pytest.mark.xdist_group("paper")  # one process, which traces each part once
+def test_the_script_prints_every_row_and_says_what_cannot_be_matched(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["paper_complexity.py"])
+    paper_complexity.main()
+    out = capsys.readouterr().out
     for name in paper_rows():
-        assert name in done.stdout
-    assert "* cannot be matched: no published definition" in done.stdout
-    assert "** cannot be matched: the paper prints the nominal class" in done.stdout
+        assert name in out
+    assert "* cannot be matched: no published definition" in out
+    assert "** cannot be matched: the paper prints the nominal class" in out
 
 
 @pytest.mark.parametrize("name", REFERENCES)

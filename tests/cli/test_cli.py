@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import TINY_SPACE, formula_profile
+from conftest import formula_profile
 
 import senas
 from senas.analysis.summary import summarize_run
@@ -15,7 +15,7 @@ from senas.errors import SenasError
 from senas.io.units import parse_count, parse_duration, parse_latency
 from senas.runs.lock import run_lock
 from senas.runs.run import Run
-from senas.testing import run_in_process
+from senas.testing import SMALL_SPACE, run_in_process
 from senas.training.data.sources import load_data
 from senas.training.recipe import Recipe
 from senas.training.retraining import retrain
@@ -38,7 +38,7 @@ def cli(capsys, tmp_path, monkeypatch):
 @pytest.fixture
 def tiny_file(tmp_path):
     path = tmp_path / "tiny.toml"
-    path.write_text(TINY_SPACE)
+    path.write_text(SMALL_SPACE)
     return path
 
 
@@ -98,7 +98,7 @@ def tiny_file(tmp_path):
         (("search", "se-resnet-digits", "--confidence", "1"), "--confidence: found 1, allowed: 0.5 to 0.999"),
         (
             ("search", "se-resnet-digits", "--objective", "flops", "--batch", "2"),
-            "--batch: goes with a latency objective, a latency budget or a profile",
+            "--batch: needs a latency objective, a latency budget or a profile",
         ),
         (("plot",), "plot: found a run and --profile or neither, expected one of them"),
         (("plot", "--profile", "none.json"), "none.json: no such file or directory"),
@@ -107,7 +107,7 @@ def tiny_file(tmp_path):
         (("complexity", "resnet20", "--se", "16"), "--se: found '16'"),
         (("complexity", "resnet20", "--se", "r=x"), "--se r: found 'x', expected whole numbers"),
         (("complexity", "resnet20", "--se", "r=64"), "SE reduction: found 64, allowed: at most its 16 channels"),
-        (("complexity", "resnet20", "--se-stages", "2"), "--se-stages: goes with --se"),
+        (("complexity", "resnet20", "--se-stages", "2"), "--se-stages: needs --se"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(cli, arguments, message):
@@ -180,7 +180,7 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
 
 
 def test_the_page_escapes_what_it_shows(tiny, tiny_file, tmp_path):
-    tiny_file.write_text(TINY_SPACE.replace('name = "tiny"', 'name = "<script>alert(1)</script>"'))
+    tiny_file.write_text(SMALL_SPACE.replace('name = "tiny"', 'name = "<script>alert(1)</script>"'))
     space = senas.load_space(tiny_file)
     run = senas.search(space, evaluate=lambda *_: 0.5, objective="flops", trials=2, out=tmp_path / "run",
                        execute=run_in_process)  # fmt: skip
@@ -207,16 +207,6 @@ def test_spaces_and_complexity_print_exact_numbers(cli):
     _, out, _ = cli("complexity", "resnet50", "--se", "r=16", "--se-stages", "5")
     assert "stage 5: bottleneck" in out
     assert "2048x7x7" in out
-
-
-@pytest.mark.slow  # starts processes that import torch
-def test_profile_writes_where_it_is_told(cli, tiny_file, tmp_path):
-    status, out, err = cli("profile", tiny_file, "--seconds", "0.2", "--out", tmp_path / "deep" / "p.json")
-    assert status == 0, err
-    assert "networks not used in any fit: mean error" in out
-    assert "what an SE block adds to its cell" in out and "to the latency of its cell (median" in out
-    assert senas.LatencyProfile.load(tmp_path / "deep" / "p.json").space.name == "tiny"
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["p.json"]
 
 
 def test_what_se_costs_is_drawn_for_profiles_of_one_space(cli, tiny, tiny_file, tmp_path):
@@ -275,7 +265,7 @@ def test_amounts_are_read_as_people_write_them():
     assert parse_count("1.2G", "x").value == pytest.approx(1.2e9)
     assert parse_count("50000", "x").value == 50_000
     share = parse_count("70%", "x")
-    assert share.relative and share.resolve(200.0) == pytest.approx(140.0)
+    assert share.relative and share.value == pytest.approx(0.7)
     assert parse_duration("2h", "x") == 7200
     for wrong in ("5", "", "ms", "5 bananas", "-3ms", "1e999ms", "inf ms", "0%", "5ms 3ms", "٣ms"):
         with pytest.raises(SenasError):

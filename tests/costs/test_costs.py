@@ -84,7 +84,7 @@ def test_the_sum_over_parts_is_the_whole_network_for_random_architectures(name):
 
 @pytest.mark.slow  # counts every part of every shipped space
 @pytest.mark.parametrize("name", shipped_spaces())
-def test_the_cost_model_is_complexity_by_look_up(name):
+def test_the_cost_model_is_complexity_by_look_up_and_its_extremes_are_the_extremes_of_many(name):
     small = smaller(load_space(name))
     model = CostModel(small)
     indices = small.random_indices(np.random.default_rng(0), 60)
@@ -96,6 +96,13 @@ def test_the_cost_model_is_complexity_by_look_up(name):
     assert flops.tolist() == [cost.flops for cost in expected]
     assert params.tolist() == [cost.params for cost in expected]
     assert flops.dtype == params.dtype == np.int64
+    drawn = model.complexities(small.random_indices(np.random.default_rng(1), 5_000))
+    for count, place in zip(drawn, ("flops", "params"), strict=True):
+        least, most = (
+            getattr(complexity(found(lambda part, place=place: getattr(part_complexity(part), place))), place)
+            for found in (small.cheapest, small.costliest)
+        )
+        assert least <= count.min() < count.max() <= most
 
 
 def test_the_cost_model_covers_every_sample_of_a_space(tiny):
@@ -142,19 +149,6 @@ def test_the_other_places_of_se_that_the_paper_did_not_use_count_as_elsewhere():
     assert complexity(reference("shufflenet", se=post)) == Complexity(flops=139_921_152, params=2_594_908)
 
 
-@pytest.mark.slow  # counts every part of large spaces
-def test_extremes_are_the_extremes_of_many():
-    rng = np.random.default_rng(0)
-    for name in shipped_spaces():
-        space = smaller(load_space(name))
-        drawn = [complexity(space.random(rng)).params for _ in range(200)]
-        least, most = (
-            complexity(found(lambda part: part_complexity(part).params)).params
-            for found in (space.cheapest, space.costliest)
-        )
-        assert least <= min(drawn) < max(drawn) <= most
-
-
 def test_budgets_hold_the_bound_of_the_latency_not_the_prediction():
     budget = Budget(latency_ms=1.0, flops=100)
     assert budget.keeps(Cost(flops=100, params=1, latency_ms=0.9, upper_ms=1.0))
@@ -197,13 +191,13 @@ def test_costs_read_well():
 
 def test_what_se_adds_beside_its_flops_worked_out_by_hand(tiny):
     costs = se_costs(tiny, formula_profile(tiny))
-    assert {(c.stage, c.way, c.se.reduction) for c in costs} == {
+    assert {(c.stage, c.variant, c.se.reduction) for c in costs} == {
         *((2, way, r) for way in ("standard", "pre") for r in (2, 4)),
         *((3, "standard", r) for r in (2, 4)),
         (4, "standard", 4),
     }
     # Stage 2: one distinct body, 4 channels at 8x8: 256 elements take 0.256 ms, an SE block 0.050 ms more.
-    stage2 = next(c for c in costs if (c.stage, c.way, c.se.reduction) == (2, "standard", 2))
+    stage2 = next(c for c in costs if (c.stage, c.variant, c.se.reduction) == (2, "standard", 2))
     assert (stage2.cells, stage2.batch, stage2.measured) == (1, 1, True)
     assert stage2.latency_ms == pytest.approx(0.050)
     assert stage2.latency_share == pytest.approx(50 / 256)

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_SPACE
 
 import senas
 from senas.errors import SenasError, TrainingDivergedError
 from senas.execution.worker import release_memory
 from senas.runs.run import Run
 from senas.runs.trial import Reason
+from senas.testing import SMALL_SPACE
 
 pytestmark = [
     pytest.mark.slow,  # each search starts workers, which takes seconds
@@ -100,7 +100,7 @@ def test_failures_are_recorded_with_their_reason_and_the_search_continues(search
 
 
 def test_a_search_that_cannot_start_leaves_its_folder_free(search, tmp_path):
-    with pytest.raises(SenasError, match="gpus_per_trial: found 3, allowed: at most the 0 that Ray has"):
+    with pytest.raises(SenasError, match="gpus_per_trial: found 3, allowed: at most the 0 that Ray has on one node"):
         search(gpus_per_trial=3)
     assert not (tmp_path / "run").exists()
     assert len(search(trials=2).trials()) == 2
@@ -166,7 +166,7 @@ def test_a_cluster_loses_a_node_and_the_search_nothing(tmp_path):
 
     The data travels with the search: its file is gone before any worker could read it.
     """
-    (tmp_path / "tiny.toml").write_text(TINY_SPACE)
+    (tmp_path / "tiny.toml").write_text(SMALL_SPACE)
     images, labels = np.random.default_rng(0).integers(0, 255, (60, 8, 8), np.uint8), np.arange(60) % 10
     np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     script = tmp_path / "script.py"
@@ -201,7 +201,7 @@ def test_a_cluster_loses_a_node_and_the_search_nothing(tmp_path):
 def test_an_interrupt_keeps_what_had_finished(tmp_path, ray_local):
     """A real SIGINT to a real process, then `resume` in this one."""
     space = tmp_path / "tiny.toml"
-    space.write_text(TINY_SPACE)
+    space.write_text(SMALL_SPACE)
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent(f"""
@@ -244,7 +244,7 @@ def ended(run: Run) -> int:
 
 def test_a_gpu_is_shared_by_trials_as_asked_and_had_alone_by_what_measures(tmp_path):
     """Ray believes the node to have one GPU and four cores, so that only the GPU limits what runs at a time."""
-    (tmp_path / "tiny.toml").write_text(TINY_SPACE)
+    (tmp_path / "tiny.toml").write_text(SMALL_SPACE)
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent("""

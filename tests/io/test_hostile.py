@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from attacks import ATTACKS, PLACES
-from conftest import TINY_SPACE, formula_profile, run_record
+from conftest import formula_profile, run_record
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import FORMS, changed, damaged
@@ -36,6 +36,7 @@ from senas.runs.journal import Journal
 from senas.runs.run import Run
 from senas.runs.trial import Failure, TrialTask
 from senas.spaces.toml_file import load_space
+from senas.testing import SMALL_SPACE
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data.sources import load_data
 from senas.training.loop import make_optimizer
@@ -105,7 +106,7 @@ def tiny_architecture() -> Architecture:
 
 
 def write_space(folder: Path) -> None:
-    (folder / "tiny.toml").write_text(TINY_SPACE)
+    (folder / "tiny.toml").write_text(SMALL_SPACE)
 
 
 def write_profile(folder: Path) -> None:

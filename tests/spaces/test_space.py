@@ -5,13 +5,14 @@ import re
 
 import numpy as np
 import pytest
-from conftest import TINY_SPACE, formula_ms
+from conftest import formula_ms
 
 from senas.architecture.cells.cell import Cell
 from senas.architecture.references.catalogue import reference
 from senas.errors import SenasError
 from senas.spaces.stage import Option
 from senas.spaces.toml_file import load_space, shipped_spaces
+from senas.testing import SMALL_SPACE
 
 
 def every_architecture(space):
@@ -109,7 +110,7 @@ def test_a_shared_choice_is_shared(tiny):
 
 def test_cells_beyond_the_backbone_repeat_the_last_at_stride_1(tmp_path):
     path = tmp_path / "deep.toml"
-    path.write_text(TINY_SPACE.replace("stage.3 = [1, 2]", "stage.3 = [5]"))
+    path.write_text(SMALL_SPACE.replace("stage.3 = [1, 2]", "stage.3 = [5]"))
     arch = load_space(path).random(np.random.default_rng(0))
     assert [getattr(cell, "stride", None) for cell in arch.stage(3)] == [2, 1, 1, 1, 1]
 
@@ -144,9 +145,9 @@ def test_the_same_generator_draws_the_same_architectures(tiny):
 
 def test_digest_ignores_the_file_but_not_the_content(tmp_path, tiny):
     other = tmp_path / "other.toml"
-    other.write_text("# a comment\n" + TINY_SPACE)
+    other.write_text("# a comment\n" + SMALL_SPACE)
     assert load_space(other).digest == tiny.digest
-    other.write_text(TINY_SPACE.replace("reduction = [2, 4]", "reduction = [2, 3]"))
+    other.write_text(SMALL_SPACE.replace("reduction = [2, 4]", "reduction = [2, 3]"))
     assert load_space(other).digest != tiny.digest
 
 
@@ -197,8 +198,8 @@ def test_a_wrong_sample_is_refused(tiny):
 )
 def test_a_wrong_file_is_refused_in_one_line_that_names_it(tmp_path, old, new, message):
     path = tmp_path / "wrong.toml"
-    assert old in TINY_SPACE
-    path.write_text(TINY_SPACE.replace(old, new, 1))
+    assert old in SMALL_SPACE
+    path.write_text(SMALL_SPACE.replace(old, new, 1))
     with pytest.raises(SenasError) as caught:
         load_space(path)
     assert str(caught.value).startswith(str(path))

@@ -39,5 +39,6 @@ class Cell(Layer):
         if self.se.integration not in places:
             if not places:
                 raise ArchitectureError(f"SE: found {self.se}, allowed: none, this cell has no place for it")
-            why = "" if "identity" in places else "; it has no skip path"
+            skipless = self.se.integration in ("post", "identity") and "identity" not in places
+            why = "; it has no skip path" if skipless else ""
             raise ArchitectureError(f"SE integration: {one_of(self.se.integration, places)}{why}")

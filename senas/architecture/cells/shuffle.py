@@ -36,7 +36,7 @@ class ShuffleUnit(Cell):
         if joined < 1:
             raise ArchitectureError(
                 f"channels at stride {self.stride}: found {self.channels}, "
-                f"allowed: more than the {in_shape.channels} flowing in"
+                f"allowed: more than the {in_shape.channels} of the input"
             )
         narrow = self.channels // 4
         branch = Chain(

@@ -22,7 +22,7 @@ def output_size(size: int, kernel: int, stride: int, padding: int, *, ceil: bool
     room = size + 2 * padding - kernel
     if room < 0:
         raise ArchitectureError(
-            f"a window of {kernel}x{kernel}: found {size}x{size} flowing in, "
+            f"a window of {kernel}x{kernel}: found {size}x{size} as input, "
             f"allowed: at least {kernel - 2 * padding}x{kernel - 2 * padding}"
         )
     if not ceil:

@@ -19,7 +19,7 @@ class Conv(Operation):
         channels: Number of output channels.
         kernel: Height and width of the kernel; one number if they are equal.
         stride: Stride in both directions.
-        padding: Padding on every side; by default the one that keeps the size at stride 1.
+        padding: Padding on every side; by default `kernel // 2`, which keeps the size at stride 1 if the kernel is odd.
         groups: Number of groups of channels that are not mixed.
         bias: Whether the convolution has a bias; it has none if a batch norm follows.
     """

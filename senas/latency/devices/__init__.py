@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from senas.latency.devices.environment import Mode as Mode
     from senas.latency.devices.environment import NetworkCode as NetworkCode
     from senas.latency.devices.environment import Software as Software
+    from senas.latency.devices.environment import count_gpus as count_gpus
     from senas.latency.devices.environment import current_digest as current_digest
     from senas.latency.devices.environment import make_mode as make_mode
     from senas.latency.devices.environment import this_code as this_code

@@ -21,7 +21,7 @@ class DeviceBackend(Protocol):
 
     Attributes:
         device: Device that modules run on.
-        mode: How modules run.
+        mode: Mode in which the modules run.
         clock: Name of the clock that times them.
     """
 

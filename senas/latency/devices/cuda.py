@@ -1,7 +1,7 @@
 """Device backend of NVIDIA GPUs, timed with CUDA events.
 
-`graph` replays a CUDA graph and measures device time alone. A small network has to be run this way to be bound by the
-device instead of by the host that launches it. `eager` launches kernel by kernel and measures the time from the first
+`graph` replays a CUDA graph and measures device time alone. Small networks need it: launched kernel by kernel, they
+are limited by the host, not by the device. `eager` launches kernel by kernel and measures the time from the first
 launch to the end of the last kernel, and separately how long the host took to launch them.
 """
 
@@ -59,7 +59,7 @@ class CudaBackend:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Round products to TF32 if and only if the mode asks for it."""
+        """Set TF32 as the mode requires and enter inference mode; restore both at the end."""
         matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
         with ExitStack() as stack:
             for library in (matmul, cudnn):
@@ -138,7 +138,7 @@ def copies(weight_bytes: int, image_bytes: int, reuse_bytes: int, memory_bytes: 
 
 
 def _graph_sampler(passes: list[Callable[[], Tensor]], pool: Any) -> Callable[[Callable[[], None]], TimingSample]:
-    """Return a function that times replays of a CUDA graph of the passes and calls its argument meanwhile."""
+    """Return a function that times replays of a CUDA graph of the passes and calls its argument while they run."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -176,7 +176,7 @@ def _graph_sampler(passes: list[Callable[[], Tensor]], pool: Any) -> Callable[[C
 
 
 def _eager_sampler(passes: list[Callable[[], Tensor]]) -> Callable[[Callable[[], None]], TimingSample]:
-    """Return a function that times one eager pass, each time the next one, and calls its argument meanwhile."""
+    """Return a function that times one eager pass, each time the next one, and calls its argument while it runs."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     turns = itertools.cycle(passes)
 

@@ -26,8 +26,12 @@ EXECUTIONS: dict[DeviceKind, tuple[Execution, ...]] = {"cpu": ("eager", "compile
 DTYPES: dict[DeviceKind, tuple[DType, ...]] = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "fp16", "bf16")}
 MAX_BATCH = 4_096
 
-# Digests that version 0.1 recorded before its modules were moved, and those of the same code today.
-_SAME_CODE = {"5dba4217929ea87f": "2352b7aa8eb61e32", "df3be19eda514465": "011ef29dce66ecc6"}
+# Digests that version 0.1 recorded for earlier forms of its code, and those of the same networks today.
+_SAME_CODE = {
+    "5dba4217929ea87f": "2352b7aa8eb61e32",
+    "df3be19eda514465": "d0362f971c6c75d8",
+    "011ef29dce66ecc6": "d0362f971c6c75d8",
+}
 
 _SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
 _BLOCKS = {tokenize.INDENT: b"\t>", tokenize.DEDENT: b"\t<"}
@@ -115,7 +119,7 @@ def make_mode(
     Args:
         device: Kind of device.
         network_input: Shape of one image.
-        execution: How networks run, see `EXECUTIONS`; by default the kind's first.
+        execution: Execution of the networks, see `EXECUTIONS`; by default the kind's first.
         dtype: Number format, see `DTYPES`.
         batch: Images per forward pass.
         memory_format: `contiguous` or `channels_last`.
@@ -123,6 +127,7 @@ def make_mode(
     Raises:
         ProfileError: A value that this kind of device does not support; the message names the field.
     """
+    _check_kind(device)
     chosen = EXECUTIONS[device][0] if execution is None else execution
     for name, value, allowed in (
         ("execution", chosen, EXECUTIONS[device]),
@@ -143,6 +148,11 @@ def make_mode(
     )
 
 
+def _check_kind(kind: str) -> None:
+    if kind not in EXECUTIONS:
+        raise ProfileError(f"device: {one_of(kind, EXECUTIONS)}")
+
+
 def profile_name(space: str, device: DeviceKind, mode: Mode) -> str:
     """Return the default name of a profile, such as `se-resnet-cifar-cpu-eager-fp32-b1`.
 
@@ -159,6 +169,7 @@ def this_device(kind: DeviceKind) -> Device:
     Raises:
         ProfileError: This machine has no device of this kind.
     """
+    _check_kind(kind)
     if kind == "cpu":
         return Device(kind="cpu", name=cpu_name(), cores=os.cpu_count() or 1)
     import torch
@@ -167,6 +178,13 @@ def this_device(kind: DeviceKind) -> Device:
         raise ProfileError("device: found cuda, but torch sees no CUDA device here, allowed: cpu")
     properties = torch.cuda.get_device_properties(torch.cuda.current_device())
     return Device(kind="cuda", name=properties.name, cores=properties.multi_processor_count)
+
+
+def count_gpus() -> int:
+    """Return the number of CUDA devices that torch sees on this machine."""
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def this_software() -> Software:
@@ -195,7 +213,7 @@ def this_code() -> NetworkCode:
 
 
 def current_digest(recorded: str) -> str:
-    """Return the digest that the code of a recorded digest has today, if it is the same code; else the recorded one."""
+    """Return the current digest of code whose digest was recorded before the modules were moved; others unchanged."""
     return _SAME_CODE.get(recorded, recorded)
 
 
@@ -205,20 +223,25 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    if "model name" in found:
+        return found["model name"]
+    plain = platform.processor() or platform.machine()  # on ARM "aarch64", whatever the core
+    codes = [f"{key} {found[key]}" for key in ("CPU implementer", "CPU part", "CPU variant") if key in found]
+    return f"{plain} ({', '.join(codes)})" if codes else plain
 
 
 def source_digest(*paths: Path) -> str:
-    """Return 16 hexadecimal digits that name what Python files do.
+    """Return a digest, 16 hexadecimal digits, of the code in Python files.
 
-    Comments, docstrings, blank lines and imports do not count: an import gives the location of code, not its behaviour.
+    Comments, docstrings, imports and white space are excluded, so that moving or formatting code does not change it.
+    White space inside an f-string is excluded too: from Python 3.12 on, its expressions are tokens of their own.
     """
     found = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
             tokens = [token for token in tokenize.tokenize(file.readline) if token.type not in _SILENT]
-        start, skipped = True, False  # of a statement
+        start, skipped = True, False  # at the start of a statement; inside an excluded one
         for token in tokens:
             if token.type == tokenize.NEWLINE:
                 found.update(b"" if skipped else b"\n")
@@ -230,6 +253,6 @@ def source_digest(*paths: Path) -> str:
             elif start and (token.type == tokenize.STRING or token.string in ("import", "from")):
                 start, skipped = False, True
             else:
-                found.update(token.string.encode())
+                found.update("".join(token.string.split()).encode())
                 start = False
     return found.hexdigest()[:16]

@@ -9,9 +9,9 @@ def open_device(kind: DeviceKind, mode: Mode, *, reuse_bytes: int = 0) -> Device
 
     Args:
         kind: Kind of device.
-        mode: How modules run.
-        reuse_bytes: Bytes of weights that a whole network uses between two uses of one weight. The GPU backend keeps
-            two uses of a part's weights as far apart, because they would stay in the cache otherwise.
+        mode: Mode in which the modules run.
+        reuse_bytes: Bytes of weights that a whole network uses between two uses of one weight. The GPU backend
+            touches as many between two uses of a part's weights, so that they do not stay in the cache.
 
     Raises:
         ProfileError: This machine has no such device.

@@ -1,4 +1,4 @@
-"""What a device backend reads: one timing of a module, and the state of a GPU meanwhile."""
+"""Readings of a device backend: the timing of one forward pass, and the state of the GPU during it."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

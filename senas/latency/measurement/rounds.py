@@ -98,7 +98,7 @@ class Rounds:
     def _warm_up(self) -> None:
         """Run discarded warm-up rounds.
 
-        The first time they continue until one is no slower than those before it; later a single one is run.
+        The first call continues until a round is at most 2 % slower than the fastest before it; later calls run one.
         """
         at_least, at_most = (1, 1) if self._warm else (_MIN_WARM_UP_ROUNDS, _MAX_WARM_UP_ROUNDS)
         fastest = float("inf")

@@ -1,9 +1,9 @@
 """Measurement sessions: whole networks and a profile's anchors, measured together in a process of their own.
 
-A profile is made, checked against today's machine and validated by sessions of the same kind, and so are the networks
-that a search found; what is learned from one holds for the next. Each session is a process of its own because the
+Profiles are made, rechecked and validated by sessions of one kind, and the networks that a search found are measured
+the same way, so that results of different sessions are comparable. Each session is a process of its own because the
 memory layout of a process changes the latency of some networks by several percent for as long as it lives (16 against
-24 channels at 32x32: up to 8 % on a 2-core machine), and a bound cannot cover what it never saw.
+24 channels at 32x32: up to 8 % on a 2-core machine), so an error bound must be based on several processes.
 """
 
 import json
@@ -46,13 +46,13 @@ class MeasurementSession:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionOrder:
-    """Networks that a session measures, and how it measures them.
+    """Networks that a session measures, with the settings of the measurement.
 
     Attributes:
         device: Kind of device.
-        mode: How the networks run.
+        mode: Mode in which the networks run.
         networks: Networks to measure together.
-        seconds: Time limit of the measuring itself.
+        seconds: Time limit of the measurement itself.
         seed: Random seed for images and order.
     """
 
@@ -114,13 +114,15 @@ def measure_in_subprocess(order: SessionOrder, progress: Progress = lambda _: No
                     elif "error" in answer:
                         raise ProfileError(answer["error"])
                     else:
-                        progress(1.0)  # the process reports it only now and then
+                        progress(1.0)  # the process limits how often it reports progress
+                        process.kill()  # it has nothing left to do but to end
                         return {
                             digest: from_plain(Measurement, found, digest)
                             for digest, found in answer["measured"].items()
                         }
-            finally:
+            except BaseException:
                 process.kill()
+                raise
         errors.seek(0)
         *_, last = ["it printed nothing", *errors.read().strip().splitlines()]
         raise ProfileError(f"measurement session: its process ended with status {process.returncode}: {last}")
@@ -141,22 +143,25 @@ def run_session(
 
     Args:
         device: Kind of device.
-        mode: How the networks run.
+        mode: Mode in which the networks run.
         anchors: Anchors of a profile; they may be among the networks.
         networks: Networks to measure.
-        seconds: Time limit of the measuring itself.
+        seconds: Time limit of the measurement itself.
         seed: Random seed for images and order.
         progress: Function that is told the share done, in [0, 1].
-        measure: How to measure; by default in a process of its own, as profiles and their checks require.
+        measure: Function that measures the networks of a session; by default in a process of its own, as profiles and
+            their checks require.
 
     Raises:
         ProfileError: The device is missing or too busy, or a new process cannot import a kind of layer.
     """
-    known, fresh = ({arch.digest: arch for arch in group} for group in (anchors, networks))
-    order = SessionOrder(device=device, mode=mode, networks=tuple((known | fresh).values()), seconds=seconds, seed=seed)
+    anchored, asked = ({arch.digest: arch for arch in group} for group in (anchors, networks))
+    order = SessionOrder(
+        device=device, mode=mode, networks=tuple((anchored | asked).values()), seconds=seconds, seed=seed
+    )
     found = measure(order, progress)
     return MeasurementSession(
-        anchors={digest: found[digest] for digest in known}, networks={digest: found[digest] for digest in fresh}
+        anchors={digest: found[digest] for digest in anchored}, networks={digest: found[digest] for digest in asked}
     )
 
 

@@ -20,7 +20,7 @@ _PROGRESS_SECONDS = 0.2  # between two answers, since reading them takes time on
 def main() -> None:
     """Read the order, measure, answer."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may print; standard output is for answers
     request, last = json.load(sys.stdin), 0.0
 
     def report(share: float) -> None:

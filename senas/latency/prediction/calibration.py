@@ -79,13 +79,13 @@ class Drift:
             operations: Numbers of operations (n,); if they are nearly proportional to the latencies, they explain
                 nothing and only the factor is fitted.
         """
-        before, now, counts = (np.asarray(values, dtype=float) for values in (at_profile_ms, current_ms, operations))
-        columns = np.stack([before / now, counts / now], axis=1)  # (n, 2)
+        old, new, counts = (np.asarray(values, dtype=float) for values in (at_profile_ms, current_ms, operations))
+        columns = np.stack([old / new, counts / new], axis=1)  # (n, 2)
         lengths = np.linalg.norm(columns, axis=0)  # normalized, so that units do not matter
         columns /= lengths
-        if np.linalg.svd(columns, compute_uv=False)[-1] < _MIN_SINGULAR_VALUE or len(now) < 2:
-            return cls(factor=float(np.median(now / before)))
-        coefficients = np.linalg.lstsq(columns, np.ones(len(now)), rcond=None)[0]
+        if np.linalg.svd(columns, compute_uv=False)[-1] < _MIN_SINGULAR_VALUE or len(new) < 2:
+            return cls(factor=float(np.median(new / old)))
+        coefficients = np.linalg.lstsq(columns, np.ones(len(new)), rcond=None)[0]
         for _ in range(_HUBER_STEPS):
             errors = np.abs(columns @ coefficients - 1)
             deviation = max(_NORMAL_MAD * float(np.median(errors)), 1e-9)
@@ -95,11 +95,11 @@ class Drift:
         return cls(factor=float(factor), ms_per_operation=float(per_operation))
 
     def current_ms(self, at_profile_ms: float, operations: int) -> float:
-        """Return the latency now of what took `at_profile_ms` when the profile was made."""
+        """Convert a latency when the profile was made to the current latency."""
         return self.factor * at_profile_ms + self.ms_per_operation * operations
 
     def at_profile_ms(self, current_ms: float, operations: int) -> float:
-        """Return the latency when the profile was made of what takes `current_ms` now; the inverse of `current_ms`."""
+        """Convert a current latency to the latency when the profile was made, the inverse of `current_ms`."""
         return (current_ms - self.ms_per_operation * operations) / self.factor
 
 

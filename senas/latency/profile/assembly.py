@@ -54,81 +54,113 @@ def assemble(
     """
     task = checkpoint.task
     entries = _entries(plan, measured, bytes_per_weight=task.mode.bytes_per_weight)
-
-    def features(arch: Architecture) -> PredictorFeatures:
-        return sum((entries[part.key].features for part in arch.parts()), NO_FEATURES)
-
-    anchors = [
-        Anchor(
-            architecture=arch,
-            operations=features(arch).operations,
-            latency_ms=float(np.median([session.anchors[arch.digest].estimate_ms for session in checkpoint.sessions])),
-        )
-        for arch in plan.anchors
-    ]
-    drifts = [drift_of(anchors, session.anchors) for session in checkpoint.sessions]
-
-    def at_profile_ms(arch: Architecture) -> list[float]:
-        """Return the latency of a network in each of its sessions, with the drift of the session removed."""
-        operations = features(arch).operations
-        pairs = zip(checkpoint.sessions, drifts, strict=True)
-        return [
-            drift.at_profile_ms(session.networks[arch.digest].estimate_ms, operations)
-            for session, drift in pairs
-            if arch.digest in session.networks
-        ]
-
+    results = _Results(plan, checkpoint, entries)
     calibration = Calibration.fit(
-        [features(arch) for arch in (*plan.anchors, *plan.fitted)],
-        [*(anchor.latency_ms for anchor in anchors), *(mean(at_profile_ms(arch)) for arch in plan.fitted)],
+        [results.features(arch) for arch in (*plan.anchors, *plan.fitted)],
+        [
+            *(anchor.latency_ms for anchor in results.anchors),
+            *(mean(results.at_profile_ms(arch)) for arch in plan.fitted),
+        ],
     )
-
-    def ratio(number: int, arch: Architecture) -> float:
-        """Return measured / predicted latency, measured in one session and predicted with the drift of another.
-
-        The networks take the pairs of sessions in turn.
-        """
-        measured_in = sessions_of(number)[0]
-        predicted_in = (measured_in + 1 + number // SESSIONS % (SESSIONS - 1)) % SESSIONS
-        expected_ms = drifts[predicted_in].current_ms(calibration.predict(features(arch)), features(arch).operations)
-        return checkpoint.sessions[measured_in].networks[arch.digest].estimate_ms / expected_ms
-
-    ratios = [ratio(number, arch) for number, arch in enumerate(plan.networks) if number >= len(plan.fitted)]
-    if min(ratios) <= 0:  # the profile would reject it as well, but without the reason
-        raise ProfileError(
-            f"calibration.ratios: found {min(ratios):.3g}, expected more than 0; the machine is too busy"
-        )
-    predicted_ms = [calibration.predict(features(arch)) for arch in plan.held_out]
-    repeated_ms = list(map(at_profile_ms, plan.held_out))
-    sessions = checkpoint.sessions
-    of_networks = [m for session in sessions for m in (*session.anchors.values(), *session.networks.values())]
+    predicted_ms = [calibration.predict(results.features(arch)) for arch in plan.held_out]
+    repeated_ms = list(map(results.at_profile_ms, plan.held_out))
     return LatencyProfile(
         space=ProfiledSpace(name=space.name, digest=space.digest),
         device=task.device,
         software=task.software,
         code=task.code,
         mode=task.mode,
-        protocol=MeasurementProtocol(
-            clock=clock,
-            seconds=task.seconds,
-            rounds=checkpoint.rounds,
-            sessions=len(checkpoint.sessions),
-            precise_parts=_share([m.interval <= PART_INTERVAL for m in measured.values()]),
-            precise_networks=_share([m.interval <= NETWORK_INTERVAL for m in of_networks]),
-            dropped=checkpoint.dropped,
-            share=task.share,
-            seed=task.seed,
-            conditions=conditions,
-        ),
-        calibration=replace(calibration, ratios=tuple(sorted(ratios))),
+        protocol=_protocol(checkpoint, measured, conditions, clock),
+        calibration=replace(calibration, ratios=results.ratios(calibration)),
         validation=validate(predicted_ms, list(map(mean, repeated_ms)), repeat_error=repeat_error(repeated_ms)),
         provenance=Provenance(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=checkpoint.seconds,
             invocations=checkpoint.invocations,
         ),
-        anchors=tuple(anchors),
+        anchors=results.anchors,
         entries=entries,
+    )
+
+
+class _Results:
+    """Results of the sessions of a plan.
+
+    Args:
+        plan: Plan that was measured.
+        checkpoint: Checkpoint that holds all sessions.
+        entries: Entry of each part by its name.
+
+    Attributes:
+        anchors: Anchors of the profile, with the median of their latencies over the sessions.
+    """
+
+    def __init__(self, plan: Plan, checkpoint: ProfileCheckpoint, entries: dict[str, Entry]):
+        self._plan, self._sessions, self._entries = plan, checkpoint.sessions, entries
+        self.anchors = tuple(
+            Anchor(
+                architecture=arch,
+                operations=self.features(arch).operations,
+                latency_ms=float(np.median([session.anchors[arch.digest].estimate_ms for session in self._sessions])),
+            )
+            for arch in plan.anchors
+        )
+        self._drifts = [drift_of(self.anchors, session.anchors) for session in self._sessions]
+
+    def features(self, arch: Architecture) -> PredictorFeatures:
+        """Return the features of a network, the sum over its parts."""
+        return sum((self._entries[part.key].features for part in arch.parts()), NO_FEATURES)
+
+    def at_profile_ms(self, arch: Architecture) -> list[float]:
+        """Return the latency of a network in each of its sessions, with the drift of the session removed."""
+        operations = self.features(arch).operations
+        return [
+            drift.at_profile_ms(session.networks[arch.digest].estimate_ms, operations)
+            for session, drift in zip(self._sessions, self._drifts, strict=True)
+            if arch.digest in session.networks
+        ]
+
+    def ratios(self, calibration: Calibration) -> tuple[float, ...]:
+        """Return measured / predicted latency of the networks that no fit has seen, in ascending order.
+
+        Each is measured in one session and predicted with the drift of another. The networks take the pairs of sessions
+        in turn.
+
+        Raises:
+            ProfileError: A prediction that is not positive, because the machine was too busy.
+        """
+        found = []
+        for number, arch in enumerate(self._plan.networks):
+            if number < len(self._plan.fitted):
+                continue
+            measured_in = sessions_of(number)[0]
+            predicted_in = (measured_in + 1 + number // SESSIONS % (SESSIONS - 1)) % SESSIONS
+            features = self.features(arch)
+            expected_ms = self._drifts[predicted_in].current_ms(calibration.predict(features), features.operations)
+            found.append(self._sessions[measured_in].networks[arch.digest].estimate_ms / expected_ms)
+        if min(found) <= 0:  # the profile would reject it as well, but without the reason
+            raise ProfileError(
+                f"calibration.ratios: found {min(found):.3g}, expected more than 0; the machine is too busy"
+            )
+        return tuple(sorted(found))
+
+
+def _protocol(
+    checkpoint: ProfileCheckpoint, measured: dict[str, Measurement], conditions: DeviceConditions | None, clock: str
+) -> MeasurementProtocol:
+    task, sessions = checkpoint.task, checkpoint.sessions
+    of_networks = [m for session in sessions for m in (*session.anchors.values(), *session.networks.values())]
+    return MeasurementProtocol(
+        clock=clock,
+        seconds=task.seconds,
+        rounds=checkpoint.rounds,
+        sessions=len(sessions),
+        precise_parts=_share([m.interval <= PART_INTERVAL for m in measured.values()]),
+        precise_networks=_share([m.interval <= NETWORK_INTERVAL for m in of_networks]),
+        dropped=checkpoint.dropped,
+        share=task.share,
+        seed=task.seed,
+        conditions=conditions,
     )
 
 

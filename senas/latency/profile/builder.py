@@ -3,18 +3,16 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from senas.errors import ProfileError
-from senas.latency.devices import DeviceKind, Mode, make_mode, open_device, this_code, this_software
+from senas.latency.devices import DeviceBackend, DeviceKind, Mode, make_mode, open_device, this_code, this_software
 from senas.latency.measurement import MeasureNetworks, Rounds, measure_in_subprocess, run_session
-from senas.latency.prediction import structural_features
 from senas.latency.profile.assembly import PART_INTERVAL, assemble
 from senas.latency.profile.checkpoint import PartSamples, ProfileCheckpoint, ProfileTask, checkpoint_path
-from senas.latency.profile.plan import SESSIONS, make_plan
+from senas.latency.profile.plan import SESSIONS, Plan, make_plan
 from senas.latency.profile.profile import LatencyProfile
 from senas.nn import build_part
 from senas.spaces import SearchSpace
@@ -47,18 +45,19 @@ def profile_space(
     Args:
         space: Space to measure.
         device: Kind of device.
-        execution: How networks run, see `senas.latency.devices.environment.EXECUTIONS`; by default the kind's first.
-        dtype: Number format, see `DTYPES` there.
+        execution: Execution of the networks: `eager` or `compiled` on a CPU; `graph` or `eager` on CUDA. By default the
+            first of these.
+        dtype: Number format, see `senas.latency.DTYPES`.
         batch: Images per forward pass.
         memory_format: `contiguous` or `channels_last`.
-        seconds: Time limit of the measuring. Preparation is extra, and large networks take as long as the least number
-            of rounds. It ends sooner if every estimate is precise enough.
+        seconds: Time limit of the measuring. Preparation is not included, and with large networks the minimum number of
+            rounds can exceed the limit. It ends sooner if every estimate is precise enough.
         share: Share of the parts with SE to measure; the others are imputed from them.
         seed: Random seed for networks, images and order.
         checkpoint: File that keeps what was measured, so that the call can be repeated after an interrupt. The caller
             removes it once the profile is saved; this call removes it if no calibration fits the measurements.
         progress: Function that is told the share done, in [0, 1].
-        measure: How to measure the networks of a session, see `senas.latency.measurement.run_session`.
+        measure: Function that measures the networks of a session, see `run_session`.
 
     Raises:
         ProfileError: A mode that the device does not have, a space with too few architectures to calibrate and to
@@ -103,11 +102,8 @@ def _measure_space(
     if not 0 < share <= 1 or not 0 < seconds < float("inf"):
         raise ProfileError(f"share, seconds: found {share:g} and {seconds:g}, allowed: 0 < share <= 1, 0 < seconds")
     plan = make_plan(space, share, seed)
-    weights = [
-        sum(structural_features(part, mode.bytes_per_weight).weight_bytes for part in arch.parts())
-        for arch in plan.anchors
-    ]
-    backend = open_device(device, mode, reuse_bytes=int(np.mean(weights)))
+    weight_bytes = [arch.network_size.weights * mode.bytes_per_weight for arch in plan.anchors]
+    backend = open_device(device, mode, reuse_bytes=int(np.mean(weight_bytes)))
     task = ProfileTask(
         space=space.digest,
         device=backend.device,
@@ -120,49 +116,72 @@ def _measure_space(
     )
     done = ProfileCheckpoint.read(path, task)
     done = replace(done, invocations=done.invocations + (len(done.sessions) < SESSIONS))
-    with backend.running():
-        modules = {part.key: (build_part(part), part.in_shape.batch(mode.batch)) for part in plan.parts}
-        parts = Rounds(backend, modules, seed=seed, progress=lambda ready: progress(_PREPARING * ready))
-    parts.samples |= {name: samples.as_list() for name, samples in done.parts.items()}
-    parts.rounds, parts.dropped = done.rounds, done.dropped
-    if path is not None:
-        done.save(path)  # before anything is measured, to find out now if the folder cannot be written to
+    parts = _open_rounds(backend, plan, done, lambda ready: progress(_PREPARING * ready))
+    _save(done, path)  # before anything is measured, to find out now if the folder cannot be written to
     for number in range(len(done.sessions), SESSIONS):
-        start = time.monotonic()
 
-        def report(half: int, done_share: float, number: int = number) -> None:
-            progress(_PREPARING + (1 - _PREPARING) * (number + (half + done_share) / 2) / SESSIONS)
+        def report(share_done: float, number: int = number) -> None:
+            progress(_PREPARING + (1 - _PREPARING) * (number + share_done) / SESSIONS)
 
-        with backend.running():
-            parts.measure(
-                seconds=seconds / SESSIONS / 2,
-                target=PART_INTERVAL,
-                rounds=_PART_ROUNDS,
-                progress=partial(report, 0),
-            )
-        session = run_session(
-            device,
-            mode,
-            plan.anchors,
-            plan.session(number),
-            seconds=seconds / SESSIONS / 2,
-            seed=seed + number,
-            progress=partial(report, 1),
-            measure=measure,
-        )
-        done = replace(
-            done,
-            sessions=(*done.sessions, session),
-            parts={name: PartSamples.from_samples(samples) for name, samples in parts.samples.items()},
-            rounds=parts.rounds,
-            dropped=parts.dropped,
-            seconds=done.seconds + time.monotonic() - start,
-        )
-        if path is not None:
-            done.save(path)
+        done = _measure_session(number, done, backend, plan, parts, report, measure)
+        _save(done, path)
     try:
         return assemble(space, plan, done, parts.results(), conditions=backend.conditions(), clock=backend.clock)
     except ProfileError:
         if path is not None:
             path.unlink(missing_ok=True)  # these measurements can never make a profile
         raise
+
+
+def _open_rounds(
+    backend: DeviceBackend, plan: Plan, done: ProfileCheckpoint, progress: Callable[[float], None]
+) -> Rounds:
+    """Build the parts of a plan; return their rounds, with the samples of earlier sessions."""
+    batch = done.task.mode.batch
+    with backend.running():
+        modules = {part.key: (build_part(part), part.in_shape.batch(batch)) for part in plan.parts}
+        parts = Rounds(backend, modules, seed=done.task.seed, progress=progress)
+    parts.samples |= {name: samples.as_list() for name, samples in done.parts.items()}
+    parts.rounds, parts.dropped = done.rounds, done.dropped
+    return parts
+
+
+def _measure_session(
+    number: int,
+    done: ProfileCheckpoint,
+    backend: DeviceBackend,
+    plan: Plan,
+    parts: Rounds,
+    progress: Callable[[float], None],
+    measure: MeasureNetworks,
+) -> ProfileCheckpoint:
+    """Measure parts, then the networks of one session; return the checkpoint with both."""
+    task, start = done.task, time.monotonic()
+    seconds = task.seconds / SESSIONS / 2
+    with backend.running():
+        parts.measure(
+            seconds=seconds, target=PART_INTERVAL, rounds=_PART_ROUNDS, progress=lambda share: progress(share / 2)
+        )
+    session = run_session(
+        task.device.kind,
+        task.mode,
+        plan.anchors,
+        plan.session(number),
+        seconds=seconds,
+        seed=task.seed + number,
+        progress=lambda share: progress((1 + share) / 2),
+        measure=measure,
+    )
+    return replace(
+        done,
+        sessions=(*done.sessions, session),
+        parts={name: PartSamples.from_samples(samples) for name, samples in parts.samples.items()},
+        rounds=parts.rounds,
+        dropped=parts.dropped,
+        seconds=done.seconds + time.monotonic() - start,
+    )
+
+
+def _save(done: ProfileCheckpoint, path: Path | None) -> None:
+    if path is not None:
+        done.save(path)

@@ -51,16 +51,16 @@ def recheck(
     progress: Callable[[float], None] = lambda _: None,
     measure: MeasureNetworks = measure_in_subprocess,
 ) -> LatencyProfile:
-    """Measure a profile's anchors again and adjust its predictions to how the machine runs today.
+    """Measure a profile's anchors again and adjust its predictions to the machine's current speed.
 
     The anchors are measured in several short sessions, since a busy machine may be several percent faster or slower
     for the seconds of a single one.
 
     Args:
         profile: Profile of this device.
-        seconds: Time limit of the measuring itself.
+        seconds: Time limit of the measurement itself.
         progress: Function that is told the share done, in [0, 1].
-        measure: How to measure, see `run_session`.
+        measure: Function that measures the networks of a session, see `run_session`.
 
     Raises:
         ProfileError: The anchors disagree about the drift, so the profile does not describe this machine.
@@ -85,7 +85,7 @@ def recheck(
         raise ProfileError(
             f"profile of space {profile.space.name}: anchors: found a drift by a factor of {drift.factor:.2g} and a "
             f"mean error of {error:.1%} when measured again, allowed: {1 / _MAX_FACTOR:g} to {_MAX_FACTOR:g} and at "
-            f"most {limit:.1%}; measure the space anew (senas profile)"
+            f"most {limit:.1%}; profile the space again (senas profile)"
         )
     return profile.drifted(drift)
 

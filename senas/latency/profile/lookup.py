@@ -10,7 +10,7 @@ from senas.spaces import PartSums, Sample, SearchSpace
 
 
 class LatencyModel:
-    """Predicted latency of every architecture of a space, equal to `LatencyProfile.predict`.
+    """Predicted latency of every architecture of a space, equal to `LatencyProfile.predict` up to rounding.
 
     Args:
         space: Space to tabulate.

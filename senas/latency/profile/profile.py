@@ -1,14 +1,12 @@
 """Latency profile: measurements on one device in one mode, and the predictions based on them."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from senas.architecture import Architecture, Part
-from senas.errors import ProfileError
+from senas.errors import ProfileError, one_of
 from senas.io import digest_of, from_plain, read_plain, shipped_folder, to_plain, write_json
 from senas.latency.devices import (
     MAX_BATCH,
@@ -41,7 +39,7 @@ class LatencyProfile:
         software: Software versions that it was measured with.
         code: Digests of the source that the networks were built with.
         mode: How the networks were run.
-        protocol: How they were measured.
+        protocol: Measurement protocol.
         calibration: Coefficients of the prediction.
         validation: Errors of the prediction on held-out networks.
         provenance: Origin of the profile.
@@ -67,8 +65,10 @@ class LatencyProfile:
         if not self.entries or not self.anchors:
             raise ProfileError("entries, anchors: found none, expected one entry for each part, and anchors")
         ratios = self.calibration.ratios
-        if not ratios or list(ratios) != sorted(ratios) or ratios[0] <= 0:
-            raise ProfileError("calibration: ratios: found none, one of 0 or less, or not in order, expected ascending")
+        wrong = next((ratio for last, ratio in zip((0, *ratios), ratios, strict=False) if not 0 < ratio >= last), None)
+        if not ratios or wrong is not None:
+            found = "none" if not ratios else f"{wrong} out of order"
+            raise ProfileError(f"calibration.ratios: found {found}, expected more than 0, in ascending order")
         for name, value in (
             ("calibration: scale", self.calibration.scale),
             ("calibration: drift: factor", self.calibration.drift.factor),
@@ -218,16 +218,20 @@ class LatencyProfile:
                 field.
         """
         shipped = {path.stem: path for path in shipped_folder("profiles").glob("*.json")}
-        path = shipped.get(str(name_or_path), Path(name_or_path))
+        name = str(name_or_path)
+        path = shipped.get(name, Path(name))
+        if name not in shipped and path.suffix != ".json" and not path.exists():
+            raise ProfileError(f"profile: {one_of(name, shipped)}, or a path ending in .json")
         data = read_plain(path)
         hashes = data.pop(_HASHES, {}) if isinstance(data, dict) else {}
         profile = from_plain(cls, data, str(path))
         assert isinstance(data, dict)
         hashes = from_plain(dict[str, str], hashes, f"{path}: {_HASHES}")
         if set(hashes) != set(data):
-            raise ProfileError(f"{path}: {_HASHES}: found none or others, expected one for each section")
+            differ = ", ".join(sorted(set(hashes) ^ set(data)))
+            raise ProfileError(f"{path}: {_HASHES}: found a hash without its section, or none, for {differ}")
         for name, expected in hashes.items():
-            found = _hash(data[name])
+            found = digest_of(data[name])
             if found != expected:
                 raise ProfileError(
                     f"{path}: {name}: found content of hash {found}, expected {expected[:16]}; it was changed "
@@ -238,10 +242,4 @@ class LatencyProfile:
     def save(self, path: Path | str) -> None:
         """Write the profile atomically, with a hash of each section."""
         data = to_plain(self)
-        write_json(Path(path), data | {_HASHES: {name: _hash(section) for name, section in data.items()}})
-
-
-def _hash(section: object) -> str:
-    """Return 16 hexadecimal digits that identify the content of a section."""
-    text = json.dumps(section, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        write_json(Path(path), data | {_HASHES: {name: digest_of(section) for name, section in data.items()}})

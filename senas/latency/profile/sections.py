@@ -20,12 +20,12 @@ class ProfiledSpace:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementProtocol:
-    """How a profile was measured.
+    """Measurement protocol of a profile.
 
     Attributes:
         clock: Name of the clock that timed the samples.
         estimator: Statistic of the samples that is used as the latency.
-        seconds: Time limit of the measuring; `Provenance.seconds` is the time that it took.
+        seconds: Time limit of the measurement; `Provenance.seconds` is the time that it took.
         rounds: Number of rounds over the parts.
         sessions: Number of measurement sessions of whole networks.
         precise_parts: Share of the parts whose 95 % interval is at most 1 % of the estimate wide.

@@ -1,14 +1,20 @@
-"""Labelled images as tensors on a device, and the validation split that a search evaluates on."""
+"""Labelled images as tensors on a device, and the validation split that a search evaluates on.
+
+torch is imported by the methods that need it, so that data that does not fit a network is refused at once.
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from senas.architecture import Architecture, Input
 from senas.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,17 +26,17 @@ class Split:
         labels: Class numbers from 0, (N,), int64.
     """
 
-    images: Tensor
-    labels: Tensor
+    images: "Tensor"
+    labels: "Tensor"
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device | str) -> "Split":
+    def to(self, device: "torch.device | str") -> "Split":
         """Return the same images and labels on another device."""
         return Split(images=self.images.to(device), labels=self.labels.to(device))
 
-    def take(self, index: Tensor) -> "Split":
+    def take(self, index: "Tensor") -> "Split":
         """Return the images and labels at some positions, (M,) int64."""
         return Split(images=self.images[index], labels=self.labels[index])
 
@@ -57,6 +63,8 @@ class Dataset:
     flip: bool = True
 
     def __post_init__(self) -> None:
+        import torch
+
         for name, split in (("training", self.train), ("test", self.test)):
             images, labels = split.images, split.labels
             where = f"data set {self.name}: {name}"
@@ -97,7 +105,7 @@ class Dataset:
             digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def to(self, device: torch.device | str) -> "Dataset":
+    def to(self, device: "torch.device | str") -> "Dataset":
         """Return the same data on another device."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))
 
@@ -114,6 +122,8 @@ class Dataset:
         Raises:
             DataError: Too few images to split.
         """
+        import torch
+
         labels = self.train.labels.cpu().numpy()
         order = np.random.default_rng(seed).permutation(len(labels))
         held_out = np.zeros(len(labels), dtype=bool)

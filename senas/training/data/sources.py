@@ -1,4 +1,7 @@
-"""Sources of data sets: one function each, from the network's input to a `Dataset`."""
+"""Sources of data sets: one function each, from the network's input to a `Dataset`.
+
+torch is imported by the functions that make tensors, so that a data set that does not exist is refused at once.
+"""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -6,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from senas.architecture import Input
 from senas.errors import DataError, one_of
@@ -30,7 +32,9 @@ def load_data(data: str | DataFunction, network_input: Input) -> Dataset:
         return data(network_input)
     name, _, argument = data.partition(":")
     if name in SOURCES:
-        return SOURCES[name](network_input) if not argument else _fail_argument(name, argument)
+        if argument:
+            raise DataError(f"data set: found '{name}:{argument}', expected {name} alone")
+        return SOURCES[name](network_input)
     if name in FILE_SOURCES:
         if not argument:
             raise DataError(f"data set: found '{data}', expected {name}: followed by a path")
@@ -44,17 +48,14 @@ def located(data: str | DataFunction) -> str | DataFunction:
     return f"{name}:{Path(argument).resolve()}" if name in FILE_SOURCES and separator and argument else data
 
 
-def _fail_argument(name: str, argument: str) -> Dataset:
-    raise DataError(f"data set: found '{name}:{argument}', expected {name} alone")
-
-
 def digits(network_input: Input) -> Dataset:
-    """Return scikit-learn's 1,797 handwritten digits of 8x8 pixels; a fifth, by a fixed shuffle, is the test set.
+    """Return scikit-learn's 1,797 handwritten digits of 8x8 pixels; a fixed random fifth is the test set.
 
     Raises:
         DataError: A network that takes images of another shape.
     """
-    require_shape("digits", (1, 8, 8), network_input)  # before scikit-learn is imported, which takes seconds
+    require_shape("digits", (1, 8, 8), network_input)  # before the imports, which take seconds
+    import torch
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -108,22 +109,19 @@ def imagefolder(path: Path, network_input: Input) -> Dataset:
         if not (path / name).is_dir():
             raise DataError(f"{path}: missing folder '{name}', expected train/CLASS/ and test/CLASS/")
     library = _require_datasets()
-    try:
-        loaded = library.load_dataset("imagefolder", data_dir=str(path))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{path}: cannot be read as folders of images ({error})") from None
     size, gray = network_input.size, network_input.channels == 1
 
     def split(rows: Any) -> Split:
         images = [row["image"].convert("L" if gray else "RGB").resize((size, size)) for row in rows]
         return _split(np.stack([np.asarray(image) for image in images]), np.asarray(rows["label"]), str(path))
 
-    return Dataset(
-        name=f"imagefolder:{path.resolve()}",
-        train=split(loaded["train"]),
-        test=split(loaded["test"]),
-        classes=len(loaded["train"].features["label"].names),
-    )
+    try:
+        loaded = library.load_dataset("imagefolder", data_dir=str(path))
+        train, test = split(loaded["train"]), split(loaded["test"])
+    except (OSError, ValueError, RuntimeError) as error:  # a damaged image too: images are decoded one by one
+        raise DataError(f"{path}: cannot be read as folders of images ({error})") from None
+    classes = len(loaded["train"].features["label"].names)
+    return Dataset(name=f"imagefolder:{path.resolve()}", train=train, test=test, classes=classes)
 
 
 SOURCES: dict[str, DataFunction] = {"digits": digits, "cifar10": cifar10, "cifar100": cifar100}
@@ -139,6 +137,8 @@ def _split(images: np.ndarray, labels: np.ndarray, where: str) -> Split:
             f"{where}: found labels {labels.shape} of {labels.dtype}, expected a whole number for each of at least "
             f"one image, here {len(images)}"
         )
+    import torch
+
     channels_last = images[..., None] if images.ndim == 3 else images  # (N, H, W, C)
     pixels = torch.from_numpy(np.ascontiguousarray(channels_last.transpose(0, 3, 1, 2)))
     return Split(images=pixels, labels=torch.from_numpy(labels.astype(np.int64)))

@@ -1,0 +1,48 @@
+"""What the commands print of a profile."""
+
+from dataclasses import replace
+
+from conftest import formula_profile
+from rich.console import Console
+
+from senas.costs.se_cost import se_costs
+from senas.report.tables import profile_lines, se_cost_table
+
+
+def test_a_profile_is_described_by_what_it_covers_and_how_well_it_predicts(tiny):
+    profile = formula_profile(tiny)
+    text = "\n".join(profile_lines(profile))
+    assert f"{len(profile.entries)} parts of tiny measured, on {profile.device.name}: eager, fp32, batch 1" in text
+    assert "on 2 networks not used in any fit: mean error 0.0%, worst 0.0%, rank correlation 1.000" in text
+    assert "95 % take at most 1.100 times the prediction" in text
+    assert "refuse" not in text and "took longer" not in text
+
+
+def test_a_profile_that_took_long_or_predicts_badly_says_so(tiny):
+    profile = formula_profile(tiny)
+    profile = replace(
+        profile,
+        provenance=replace(profile.provenance, seconds=1.6),  # the limit is 1 s
+        validation=replace(profile.validation, mean_error=profile.validation.limit + 0.01),
+    )
+    *_, slow, bad = profile_lines(profile)
+    assert slow == "the minimal number of rounds took longer than the limit of 1 s"
+    assert bad.startswith(f"searches will refuse it: its mean error exceeds {profile.validation.limit:.0%}")
+
+
+def test_what_se_adds_is_a_row_for_each_stage_and_variant_and_a_column_for_each_reduction(tiny):
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(se_cost_table(se_costs(tiny, formula_profile(tiny))))
+    lines = captured.get().splitlines()
+    assert lines[0].strip() == "what an SE block adds to its cell"
+    assert all(column in captured.get() for column in ("r = 2", "r = 4", "FLOPs"))
+    # stages 2 and 3 offer both integrations or one, stage 4 one reduction: a dash stands where there is nothing
+    rows = [line for line in lines if " us" in line]
+    assert [(row.split()[1], row.split()[5]) for row in rows] == [
+        ("2", "pre"),
+        ("2", "standard"),
+        ("3", "standard"),
+        ("4", "standard"),
+    ], rows
+    assert "-" in rows[-1].split()
