@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from senas.spaces.toml_file import load_space, shipped_spaces
+from senas.version import __version__
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +25,7 @@ def test_a_wheel_installed_elsewhere_finds_its_spaces_and_profiles(tmp_path):
 import senas
 from senas.io import shipped_folder
 from senas.spaces import shipped_spaces
+from senas.version import __version__
 print(senas.__file__)
 print(*(f"{name}={senas.load_space(name).size}" for name in shipped_spaces()))
 print((shipped_folder("profiles") / "README.md").is_file())
@@ -37,4 +39,4 @@ print((shipped_folder("profiles") / "README.md").is_file())
     assert spaces == " ".join(f"{name}={load_space(name).size}" for name in shipped_spaces())
     assert profiles == "True"
     names = {Path(name).parts[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert names == {"senas", "senas-0.1.0.dist-info"}
+    assert names == {"senas", f"senas-{__version__}.dist-info"}

@@ -1,4 +1,4 @@
-"""Trainings that no strategy asks for, the baseline and replicates, and what is found by them."""
+"""Trainings that no strategy asks for, the baseline and replicates, and the summary of a run that has them."""
 
 from collections import Counter
 from dataclasses import replace
@@ -11,16 +11,15 @@ from senas.analysis.baseline import baseline_architectures, random_search
 from senas.analysis.followup import FollowUpTrials
 from senas.analysis.summary import summarize_run, summarize_trials
 from senas.architecture.network import Architecture
-from senas.costs.budget import Budget, Cost
+from senas.costs.budget import Budget
 from senas.costs.feasibility import cost_of
 from senas.errors import SenasError
 from senas.report.figure import front_figure
 from senas.report.tables import front_table, summary_caption
-from senas.runs.pareto import pareto_front
 from senas.runs.run import Run
-from senas.runs.trial import Failure, Purpose, Status, Trial, averaged, trial_seed
+from senas.runs.trial import Failure, Trial
 from senas.spaces.templates import make_templates
-from senas.spaces.toml_file import load_space, shipped_spaces
+from senas.spaces.toml_file import load_space
 from senas.strategies.candidates import every_row
 from senas.strategies.space_problem import make_problem
 from senas.strategies.table import make_strategy
@@ -32,7 +31,7 @@ def noisy(arch: Architecture, seed: int, report=None) -> float:
     return 0.5 + 0.3 * min(1.0, senas.complexity(arch).params / 10_000) + 0.2 * (seed % 1000) / 1000
 
 
-def problem(space, **budget):
+def params_problem(space, **budget):
     return make_problem(
         space, objective="params", budget=Budget(**budget), worst_cost=10_000, profile=None, confidence=0.95
     )
@@ -40,74 +39,49 @@ def problem(space, **budget):
 
 def session(space, path, *, trials=8, baseline=True, replicates=6, concurrency=1, until=10**9) -> list[Trial]:
     """A search by `ehvi` with a baseline and replicates."""
-    known = problem(space)
-    extras = FollowUpTrials(space, known, objective="params", seed=0, baseline=baseline, replicates=replicates)
+    problem = params_problem(space)
+    followup = FollowUpTrials(space, problem, objective="params", seed=0, baseline=baseline, replicates=replicates)
     return replay_session(
         space,
-        make_strategy("ehvi", known, seed=0, trials=8, concurrency=concurrency),
+        make_strategy("ehvi", problem, seed=0, trials=8, concurrency=concurrency),
         path,
         lambda arch, seed: [{"final": noisy(arch, seed)}],
         trials=trials,
         concurrency=concurrency,
         until=until,
-        followup=extras.next,
+        followup=followup.next,
     )
-
-
-class TestTemplates:
-    def test_by_hand(self):
-        # se-resnet-cifar: three cells a stage as the backbone; of the widths 16 and 24, 24 and 32, 48 and 64 its own.
-        plain, with_se = make_templates(load_space("se-resnet-cifar")).values()
-        assert plain == senas.reference("resnet20")
-        assert with_se == senas.reference("resnet20", se=senas.SEConfig(reduction=16))
-
-    def test_the_nearest_where_the_space_has_not_the_backbones_own(self, tiny):
-        # tiny: depths up to 2, 2 and 1 for the backbone's 3; widths 4, 8 or 12, and 12; r4 is nearest to r16.
-        plain, with_se = make_templates(tiny).values()
-        assert [cell.channels for cell in plain.cells] == [4, 4, 12, 12, 12]  # type: ignore[attr-defined]
-        assert plain.stem.channels == 4  # type: ignore[attr-defined]
-        assert {cell.se for cell in with_se.cells} == {senas.SEConfig(reduction=4)}
-
-    def test_a_version_that_the_space_has_not_is_left_out(self, tiny):
-        stages = tuple(replace(stage, se=stage.se[1:]) for stage in tiny.stages)
-        assert list(make_templates(replace(tiny, stages=stages))) == ["all-SE"]
-
-    @pytest.mark.parametrize("name", shipped_spaces())
-    def test_those_of_every_shipped_space_are_architectures_of_it(self, name):
-        space = load_space(name)
-        for arch in make_templates(space).values():
-            assert space.architecture(space.sample_at(np.maximum(space.indices_of(arch), 0))) == arch
 
 
 class TestBaseline:
     def test_random_search_is_distinct_feasible_and_longer_begins_with_shorter(self, tiny):
-        known = problem(tiny, params=7_000)
-        long = random_search(known, 200, seed=3)
-        assert known.feasible(long).all()
+        problem = params_problem(tiny, params=7_000)
+        long = random_search(problem, 200, seed=3)
+        assert problem.feasible(long).all()
         assert len(np.unique(long, axis=0)) == 200
-        assert (random_search(known, 20, seed=3) == long[:20]).all()
-        assert not (random_search(known, 20, seed=4) == long[:20]).all()
+        assert (random_search(problem, 20, seed=3) == long[:20]).all()
+        assert not (random_search(problem, 20, seed=4) == long[:20]).all()
 
     @pytest.mark.parametrize("seed", range(5))
     def test_a_small_space_is_drawn_whole(self, tiny, seed):
-        assert len(random_search(problem(tiny), 10_000, seed=seed)) == tiny.size == 720
+        assert len(random_search(params_problem(tiny), 10_000, seed=seed)) == tiny.size == 720
 
     def test_a_large_space_is_drawn_from(self):
-        known = problem(load_space("se-resnet-digits"))
-        long = random_search(known, 600, seed=1)
+        problem = params_problem(load_space("se-resnet-digits"))
+        long = random_search(problem, 600, seed=1)
         assert len(np.unique(long, axis=0)) == 600
-        assert (random_search(known, 20, seed=1) == long[:20]).all()
+        assert (random_search(problem, 20, seed=1) == long[:20]).all()
 
     def test_templates_beyond_the_budget_are_left_out(self, tiny):
         plain, with_se = make_templates(tiny).values()
         between = (cost_of(plain, None).params + cost_of(with_se, None).params) / 2
-        archs = baseline_architectures(tiny, problem(tiny, params=between), 5, seed=0)
+        archs = baseline_architectures(tiny, params_problem(tiny, params=between), 5, seed=0)
         assert archs[0] == plain and with_se not in archs
         assert len(archs) == 6
         assert all(cost_of(arch, None).params <= between for arch in archs)
 
 
-class TestExtras:
+class TestFollowUpTrials:
     def test_the_baseline_comes_after_the_search_and_replicates_after_the_baseline(self, tiny, tmp_path):
         trials = session(tiny, tmp_path / "j.sqlite", concurrency=3)
         purposes = [trial.purpose for trial in trials]
@@ -115,7 +89,7 @@ class TestExtras:
         searched = {trial.digest for trial in trials if trial.purpose == "search"}
         expected = [
             arch.digest
-            for arch in baseline_architectures(tiny, problem(tiny), 8, seed=0)
+            for arch in baseline_architectures(tiny, params_problem(tiny), 8, seed=0)
             if arch.digest not in searched
         ]
         assert [trial.digest for trial in trials if trial.purpose == "baseline"] == expected
@@ -127,7 +101,7 @@ class TestExtras:
     def test_replicates_go_where_the_front_is_least_certain(self, tiny, tmp_path):
         trials = session(tiny, tmp_path / "j.sqlite", trials=20, baseline=False, replicates=1)
         *before, replicate = trials
-        summary = summarize_trials(tiny, problem(tiny), before, seed=0)
+        summary = summarize_trials(tiny, params_problem(tiny), before, seed=0)
         assert summary is not None
         unsure = {digest: abs(told.on_front - 0.5) for digest, told in summary.estimates.items()}
         assert replicate.digest == min(unsure, key=lambda digest: unsure[digest])
@@ -143,7 +117,7 @@ class TestExtras:
             (t.number, t.digest, t.seed, t.accuracy) for t in whole
         ]
 
-    def test_what_was_abandoned_does_not_keep_extras_from_going_on(self, tiny, tmp_path):
+    def test_what_was_abandoned_does_not_keep_follow_up_trials_from_going_on(self, tiny, tmp_path):
         session(tiny, tmp_path / "j.sqlite", concurrency=3, until=7)  # killed while the last trials were running
         session(tiny, tmp_path / "j.sqlite", concurrency=3, trials=7, until=9)  # and again in the baseline
         trials = session(tiny, tmp_path / "j.sqlite", concurrency=3, trials=7)
@@ -152,11 +126,11 @@ class TestExtras:
 
     @pytest.mark.slow  # follows up on 300 trials
     def test_the_totals_are_what_is_trained(self, tiny, tmp_path):
-        extras = FollowUpTrials(tiny, problem(tiny), objective="params", seed=0, baseline=True, replicates=6)
+        followup = FollowUpTrials(tiny, params_problem(tiny), objective="params", seed=0, baseline=True, replicates=6)
         for trials in (session(tiny, tmp_path / "j.sqlite"), session(tiny, tmp_path / "j.sqlite", trials=300)):
             baseline = sum(trial.purpose == "baseline" for trial in trials)
-            assert extras.total("baseline", trials) == baseline
-            assert extras.total("replicate", trials) == 6
+            assert followup.total("baseline", trials) == baseline
+            assert followup.total("replicate", trials) == 6
 
     def test_a_longer_search_has_a_longer_baseline(self, tiny, tmp_path):
         short = session(tiny, tmp_path / "j.sqlite")
@@ -167,53 +141,15 @@ class TestExtras:
         assert Counter(added) == {"search": 4, "baseline": 4, "replicate": 2}
 
 
-class TestAveraged:
-    def trial(
-        self, number, accuracy, seed, flops=10, classes=10, status: Status = "finished", purpose: Purpose = "search"
-    ) -> Trial:
-        return Trial(
-            number=number,
-            architecture=senas.reference("resnet20", classes=classes),
-            seed=seed,
-            cost=Cost(flops=flops, params=1),
-            status=status,
-            accuracy=accuracy,
-            purpose=purpose,
-        )
-
-    def test_trainings_of_one_architecture_are_one_by_their_mean(self):
-        trials = [
-            self.trial(1, 0.8, seed=1),
-            self.trial(2, 0.7, seed=1, classes=11),
-            self.trial(3, 0.9, seed=2, purpose="replicate"),
-            self.trial(4, 0.8, seed=1, purpose="baseline"),  # the first training again: nothing new
-            self.trial(5, 0.1, seed=3, status="stopped"),
-            self.trial(6, None, seed=4, status="failed"),
-        ]
-        assert [(t.number, t.accuracy, t.trainings) for t in averaged(trials)] == [
-            (1, pytest.approx(0.85), 2),
-            (2, 0.7, 1),
-        ]
-
-    def test_the_front_is_by_means(self):
-        lucky = [self.trial(1, 0.9, seed=1), self.trial(2, 0.8, seed=1, flops=5, classes=11)]
-        assert [t.number for t in pareto_front(lucky, "flops")] == [1, 2]
-        assert [t.number for t in pareto_front([*lucky, self.trial(3, 0.5, seed=2)], "flops")] == [2]
-
-    def test_every_replicate_has_a_seed_of_its_own(self):
-        assert len({trial_seed(0, "a", replicate) for replicate in range(50)}) == 50
-        assert trial_seed(0, "a") == trial_seed(0, "a", replicate=0)
-
-
-class TestFindings:
+class TestRunSummary:
     def test_too_few_results_tell_nothing(self, tiny, tmp_path):
         trials = session(tiny, tmp_path / "j.sqlite", baseline=False, replicates=0, until=4)
-        assert summarize_trials(tiny, problem(tiny), trials, seed=0) is None
+        assert summarize_trials(tiny, params_problem(tiny), trials, seed=0) is None
 
     def test_only_what_the_strategy_trained_counts_for_the_search(self, tiny, tmp_path):
         trials = session(tiny, tmp_path / "j.sqlite", replicates=0)
-        summary = summarize_trials(tiny, problem(tiny), trials, seed=0)
-        alone = summarize_trials(tiny, problem(tiny), [t for t in trials if t.purpose == "search"], seed=0)
+        summary = summarize_trials(tiny, params_problem(tiny), trials, seed=0)
+        alone = summarize_trials(tiny, params_problem(tiny), [t for t in trials if t.purpose == "search"], seed=0)
         assert summary is not None and alone is not None
         assert summary.random_was_trained and not alone.random_was_trained
         assert 0 < summary.random_hypervolume < 1 and 0 < alone.random_hypervolume < 1
@@ -221,28 +157,28 @@ class TestFindings:
         assert [template.accuracy is None for template in summary.templates] == [False, False]
         # A perfect network among the baseline's must not be to the search's credit.
         perfect = [replace(t, accuracy=1.0) if t.purpose == "baseline" else t for t in trials]
-        better = summarize_trials(tiny, problem(tiny), perfect, seed=0)
+        better = summarize_trials(tiny, params_problem(tiny), perfect, seed=0)
         assert better is not None
         assert better.random_hypervolume > better.hypervolume
 
     def test_a_baseline_of_which_some_failed_is_a_baseline(self, tiny, tmp_path):
         *others, last = session(tiny, tmp_path / "j.sqlite", replicates=0)
         failed = replace(last, status="failed", accuracy=None, failures=(Failure(reason="lost", text="a reason"),))
-        summary = summarize_trials(tiny, problem(tiny), [*others, failed], seed=0)
+        summary = summarize_trials(tiny, params_problem(tiny), [*others, failed], seed=0)
         assert summary is not None and summary.random_was_trained
 
     @pytest.mark.parametrize("feasible", [720, 40])
     def test_random_search_is_imagined_about_as_good_as_it_is(self, tiny, feasible):
-        whole = every_row(problem(tiny))
+        whole = every_row(params_problem(tiny))
         assert whole is not None
-        known = problem(tiny, params=float(np.sort(problem(tiny).costs(whole)[:, 0])[feasible - 1]))
-        archs = [tiny.architecture(tiny.sample_at(np.maximum(row, 0))) for row in random_search(known, 20, seed=5)]
+        problem = params_problem(tiny, params=float(np.sort(params_problem(tiny).costs(whole)[:, 0])[feasible - 1]))
+        archs = [tiny.architecture(tiny.sample_at(np.maximum(row, 0))) for row in random_search(problem, 20, seed=5)]
         trials = [
             Trial(number=number, architecture=arch, seed=500, cost=cost_of(arch, None), status="finished",
                   accuracy=noisy(arch, 500))
             for number, arch in enumerate(archs, start=1)
         ]  # fmt: skip
-        summary = summarize_trials(tiny, known, trials, seed=0)
+        summary = summarize_trials(tiny, problem, trials, seed=0)
         assert summary is not None and not summary.random_was_trained
         assert summary.random_hypervolume == pytest.approx(summary.hypervolume, rel=0.1)
 
@@ -253,7 +189,7 @@ class TestFindings:
                   accuracy=0.6 if number % 5 == 0 else 0.97)
             for number, arch in enumerate(archs, start=1)
         ]  # fmt: skip
-        summary = summarize_trials(tiny, problem(tiny), trials, seed=0)
+        summary = summarize_trials(tiny, params_problem(tiny), trials, seed=0)
         assert summary is not None
         for template in summary.templates:
             assert 0 <= template.interval[0] <= template.expected <= template.interval[1] <= 1
@@ -261,10 +197,11 @@ class TestFindings:
             assert trial.accuracy is not None
             assert abs(summary.estimates[trial.digest].accuracy - trial.accuracy) < 0.2
 
-    def test_replicates_bring_beliefs_nearer_to_the_truth(self, tiny, tmp_path):
+    @pytest.mark.slow  # trains 80 replicates
+    def test_replicates_bring_estimates_nearer_to_the_truth(self, tiny, tmp_path):
         def error(replicates: int) -> float:
             trials = session(tiny, tmp_path / f"{replicates}.sqlite", baseline=False, replicates=replicates)
-            summary = summarize_trials(tiny, problem(tiny), trials, seed=0)
+            summary = summarize_trials(tiny, params_problem(tiny), trials, seed=0)
             assert summary is not None
             true = {t.digest: 0.6 + 0.3 * min(1.0, t.cost.params / 10_000) for t in trials}  # half of the noise is 0.1
             return float(np.mean([abs(told.accuracy - true[digest]) for digest, told in summary.estimates.items()]))
@@ -294,7 +231,7 @@ def test_early_stopping_spares_the_baseline_and_replicates(tiny, tmp_path):
 
 @pytest.fixture
 def extended(tiny, tmp_path) -> Run:
-    """A run with a baseline and replicates, through Ray."""
+    """A run with a baseline and replicates."""
     return senas.search(
         tiny,
         execute=run_in_process, evaluate=noisy, objective="params", trials=6, concurrency=2, baseline=True,

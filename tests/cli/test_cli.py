@@ -11,14 +11,9 @@ from conftest import formula_profile
 import senas
 from senas.analysis.summary import summarize_run
 from senas.cli import main
-from senas.errors import SenasError
-from senas.io.units import parse_count, parse_duration, parse_latency
 from senas.runs.lock import run_lock
 from senas.runs.run import Run
 from senas.testing import SMALL_SPACE, run_in_process
-from senas.training.data.sources import load_data
-from senas.training.recipe import Recipe
-from senas.training.retraining import retrain
 
 
 @pytest.fixture
@@ -227,46 +222,3 @@ def test_what_se_costs_is_drawn_for_profiles_of_one_space(cli, tiny, tiny_file, 
     assert status == 2 and "search space: found 'tiny'" in err
     status, _, err = cli("plot", "--profile", "p.json", "--space", "se-resnet-digits")
     assert status == 2 and "space.digest: found" in err
-
-
-def test_retraining_goes_on_where_it_was_interrupted(tiny, tmp_path):
-    arch, recipe = tiny.cheapest(lambda part: part.out_shape.channels), Recipe(epochs=4)
-    data = load_data("digits", arch.input)
-    whole = retrain(arch, data=data, recipe=recipe, out=tmp_path / "whole")
-
-    class StopError(Exception):
-        pass
-
-    def stop(epoch, loss):
-        if epoch == 2:
-            raise StopError
-
-    with pytest.raises(StopError):
-        retrain(arch, data=data, recipe=recipe, out=tmp_path / "part", on_epoch=stop)
-    epochs: list[int] = []
-    part = retrain(
-        arch, data=data, recipe=recipe, out=tmp_path / "part", on_epoch=lambda epoch, _: epochs.append(epoch)
-    )
-    assert epochs == [3, 4]
-    assert (part.test_accuracy, part.loss) == (whole.test_accuracy, whole.loss)
-    for name in ("weights.safetensors", "architecture.json"):
-        assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert not (tmp_path / "part" / "checkpoint.safetensors").exists()
-    assert retrain(arch, data=data, recipe=recipe, out=tmp_path / "part") == part  # done: nothing is trained
-    with pytest.raises(SenasError, match="holds a retraining with seed 0, found 1"):
-        retrain(arch, data=data, recipe=recipe, out=tmp_path / "part", seed=1)
-
-
-def test_amounts_are_read_as_people_write_them():
-    assert parse_latency("5ms", "x").value == 5.0
-    assert parse_latency(" 800 us ", "x").value == pytest.approx(0.8)
-    assert parse_latency("0.1s", "x").value == 100.0
-    assert parse_count("300M", "x").value == 300e6
-    assert parse_count("1.2G", "x").value == pytest.approx(1.2e9)
-    assert parse_count("50000", "x").value == 50_000
-    share = parse_count("70%", "x")
-    assert share.relative and share.value == pytest.approx(0.7)
-    assert parse_duration("2h", "x") == 7200
-    for wrong in ("5", "", "ms", "5 bananas", "-3ms", "1e999ms", "inf ms", "0%", "5ms 3ms", "٣ms"):
-        with pytest.raises(SenasError):
-            parse_latency(wrong, "--latency-budget")

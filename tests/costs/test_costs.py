@@ -84,7 +84,7 @@ def test_the_sum_over_parts_is_the_whole_network_for_random_architectures(name):
 
 @pytest.mark.slow  # counts every part of every shipped space
 @pytest.mark.parametrize("name", shipped_spaces())
-def test_the_cost_model_is_complexity_by_look_up_and_its_extremes_are_the_extremes_of_many(name):
+def test_the_cost_model_is_complexity_by_look_up_and_its_cheapest_and_costliest_bound_all_others(name):
     small = smaller(load_space(name))
     model = CostModel(small)
     indices = small.random_indices(np.random.default_rng(0), 60)
@@ -210,7 +210,7 @@ def test_what_se_adds_beside_its_flops_worked_out_by_hand(tiny):
         se_costs(replace(tiny, stem=replace(tiny.stem, kernel=5)), formula_profile(tiny))
 
 
-def test_what_se_adds_is_said_to_be_filled_in_where_it_was_not_measured(tiny):
+def test_what_se_adds_is_said_to_be_imputed_where_it_was_not_measured(tiny):
     profile = formula_profile(tiny)
     key = next(key for key in profile.entries if "reduction=4" in key and "12" in key)
     guessed = replace(profile.entries[key], measured=None, imputed_ms=1.0)

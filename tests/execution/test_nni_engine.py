@@ -38,9 +38,9 @@ def test_an_interrupt_that_ray_lost_is_raised_again(tiny, tmp_path):
             cost_of=lambda arch: cost_of(arch, None),
             limits=SearchLimits(trials=5, concurrency=1),
             seed=0,
-        ) as course,
+        ) as controller,
     ):
-        searcher = StrategySearcher(course)
+        searcher = StrategySearcher(controller)
         searcher.broken = KeyboardInterrupt()
         with pytest.raises(KeyboardInterrupt):
             searcher.suggest("a")

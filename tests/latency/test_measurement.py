@@ -6,7 +6,6 @@ import textwrap
 import threading
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +23,6 @@ from senas.latency.measurement.rounds import Rounds
 from senas.latency.measurement.samples import Measurement, interval
 from senas.latency.profile.drift_check import run_profile_session
 from senas.spaces.toml_file import load_space
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -56,10 +53,10 @@ def test_measuring_tells_more_work_from_less(mode):
     modules = {str(c): (nn.Conv2d(c, c, 3, padding=1), (1, c, 24, 24)) for c in (8, 32, 128)}
     threads = torch.get_num_threads()
     shares: list[float] = []
-    bench = CpuBackend(mode)
-    with bench.running():
+    backend = CpuBackend(mode)
+    with backend.running():
         assert torch.get_num_threads() == 1
-        rounds = Rounds(bench, modules, seed=0)
+        rounds = Rounds(backend, modules, seed=0)
         rounds.measure(seconds=0.1, target=0.0, rounds=8, progress=shares.append)
         found = rounds.results()
     assert found["8"].estimate_ms < found["32"].estimate_ms < found["128"].estimate_ms
@@ -71,7 +68,7 @@ def test_measuring_tells_more_work_from_less(mode):
 
 
 class Metronome:
-    """A bench on which every module takes what its name says, so that the protocol can be seen at work."""
+    """A device backend on which every module takes the time that its name says."""
 
     device = open_device("cpu", make_mode("cpu", load_space("se-resnet-digits").input)).device
     mode = make_mode("cpu", load_space("se-resnet-digits").input)
@@ -103,18 +100,18 @@ def modules(*names: int):
 
 
 def test_rounds_are_shuffled_interleaved_and_end_when_sure():
-    bench = Metronome()
-    rounds = Rounds(bench, modules(1, 2, 3, 4, 5), seed=0)
+    backend = Metronome()
+    rounds = Rounds(backend, modules(1, 2, 3, 4, 5), seed=0)
     rounds.measure(seconds=60, target=0.01, rounds=6)
     assert rounds.rounds == 6  # samples that never vary are sure at once
-    measured = [bench.order[i : i + 5] for i in range(0, len(bench.order), 5)][-6:]
+    measured = [backend.order[i : i + 5] for i in range(0, len(backend.order), 5)][-6:]
     assert all(sorted(order) == [1, 2, 3, 4, 5] for order in measured)
     assert len({tuple(order) for order in measured}) > 1
     assert {name: m.estimate_ms for name, m in rounds.results().items()} == {str(n): n for n in range(1, 6)}
-    before, calls = rounds.rounds, len(bench.order)
+    before, calls = rounds.rounds, len(backend.order)
     rounds.measure(seconds=60, target=0.01, rounds=2)
     assert rounds.rounds == before + 2
-    assert len(bench.order) == calls + 3 * 5  # one round to be warm again, two that count
+    assert len(backend.order) == calls + 3 * 5  # one round to be warm again, two that count
 
 
 def test_what_is_noisy_is_measured_until_it_is_sure():
@@ -144,9 +141,9 @@ def test_disturbed_samples_are_dropped_and_the_device_given_up_in_the_end(monkey
 def test_a_preempted_sample_is_dropped(mode):
     """A thread that spins on the same core preempts the one that measures."""
     stop = threading.Event()
-    bench = CpuBackend(mode)
-    with bench.running():
-        take = bench.prepare(nn.Conv2d(64, 64, 3, padding=1), (1, 64, 48, 48), torch.Generator().manual_seed(0))
+    backend = CpuBackend(mode)
+    with backend.running():
+        take = backend.prepare(nn.Conv2d(64, 64, 3, padding=1), (1, 64, 48, 48), torch.Generator().manual_seed(0))
         spinner = threading.Thread(target=lambda: [None for _ in iter(stop.is_set, True)])
         spinner.start()  # inherits the one core
         samples = [take() for _ in range(400)]
@@ -170,9 +167,9 @@ def test_the_modes_of_a_cpu_really_run_so(mode):
                 )
             return self.conv(x)
 
-    bench = CpuBackend(replace(mode, dtype="bf16", memory_format="channels_last"))
-    with bench.running():
-        take = bench.prepare(Spy(), (2, 3, 8, 8), torch.Generator().manual_seed(0))
+    backend = CpuBackend(replace(mode, dtype="bf16", memory_format="channels_last"))
+    with backend.running():
+        take = backend.prepare(Spy(), (2, 3, 8, 8), torch.Generator().manual_seed(0))
         assert (take() or take() or TimingSample(0)).ms > 0
     assert seen == {"dtype": torch.bfloat16, "training": False, "last": True}
 
@@ -192,12 +189,13 @@ def test_a_mode_that_a_device_does_not_have_is_refused(tiny, change, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.slow  # compiles ten modules
 def test_compiled_modules_keep_their_code_apart(mode):
     """More modules of one class than torch.compile would compile of one function."""
-    bench = CpuBackend(replace(mode, execution="compiled"))
-    with bench.running():
+    backend = CpuBackend(replace(mode, execution="compiled"))
+    with backend.running():
         for size in range(4, 14):  # its limit is 8
-            take = bench.prepare(nn.Sequential(nn.ReLU()), (1, 2, size, size), torch.Generator().manual_seed(0))
+            take = backend.prepare(nn.Sequential(nn.ReLU()), (1, 2, size, size), torch.Generator().manual_seed(0))
             sample = take() or take()
             assert sample is not None and sample.ms < 50
 
@@ -263,10 +261,10 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 @pytest.mark.parametrize("execution", ["graph", "eager"])
 @pytest.mark.parametrize("dtype", ["fp32", "tf32", "fp16", "bf16"])
 def test_a_gpu_is_measured_the_same_way(tiny, execution, dtype):
-    bench = open_device("cuda", make_mode("cuda", tiny.input, execution=execution, dtype=dtype), reuse_bytes=10**6)
+    backend = open_device("cuda", make_mode("cuda", tiny.input, execution=execution, dtype=dtype), reuse_bytes=10**6)
     convolutions = {str(c): (nn.Conv2d(c, c, 3, padding=1), (8, c, 96, 96)) for c in (32, 256)}
-    with bench.running():
-        rounds = Rounds(bench, convolutions, seed=0)
+    with backend.running():
+        rounds = Rounds(backend, convolutions, seed=0)
         rounds.measure(seconds=0.5, target=0.01, rounds=6)
         found = rounds.results()
     assert found["32"].estimate_ms < found["256"].estimate_ms

@@ -2,14 +2,12 @@
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import formula_ms, formula_profile
 
 from senas.errors import SenasError
-from senas.latency.devices.environment import make_mode
 from senas.latency.prediction.calibration import Calibration, Drift, PredictorFeatures
 from senas.latency.prediction.features import structural_features
 from senas.latency.prediction.imputation import choose_parts, impute
@@ -17,43 +15,36 @@ from senas.latency.prediction.validation import kendall, spearman, validate
 from senas.latency.profile.lookup import LatencyModel
 from senas.spaces.toml_file import load_space
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def mode(tiny):
-    return make_mode("cpu", tiny.input)
-
 
 def test_calibration_finds_the_coefficients_that_made_the_data():
     rng = np.random.default_rng(0)
-    loads = [
+    features = [
         PredictorFeatures(entries_ms=float(ms), weight_bytes=int(size), operations=int(count))
         for ms, size, count in zip(
             rng.uniform(1, 3, 30), rng.uniform(1e6, 9e6, 30), rng.integers(40, 90, 30), strict=True
         )
     ]
     true = Calibration(offset_ms=0.2, scale=1.1, ms_per_megabyte=0.03, ms_per_operation=-0.001, ratios=())
-    found = Calibration.fit(loads, [true.predict(load) for load in loads])
+    found = Calibration.fit(features, [true.predict(each) for each in features])
     assert found.offset_ms == pytest.approx(0.2)
     assert found.scale == pytest.approx(1.1)
     assert found.ms_per_megabyte == pytest.approx(0.03)
     assert found.ms_per_operation == pytest.approx(-0.001)
     cheaper = Calibration(offset_ms=0.2, scale=1.1, ms_per_megabyte=-0.03, ms_per_operation=0.0, ratios=())
-    assert Calibration.fit(loads, [cheaper.predict(load) for load in loads]).ms_per_megabyte == 0.0
-    weighty = [replace(load, operations=round(100 * load.entries_ms)) for load in loads]  # two terms say the same
+    assert Calibration.fit(features, [cheaper.predict(each) for each in features]).ms_per_megabyte == 0.0
+    weighty = [replace(each, operations=round(100 * each.entries_ms)) for each in features]  # two terms say the same
     jumpy = [
-        (0.02 * load.operations + 0.05 * load.weight_bytes / 1e6) * rng.normal(1.0, 0.01) - 0.1 * load.entries_ms
-        for load in weighty
+        (0.02 * each.operations + 0.05 * each.weight_bytes / 1e6) * rng.normal(1.0, 0.01) - 0.1 * each.entries_ms
+        for each in weighty
     ]
     found = Calibration.fit(weighty, jumpy)
     assert found.ms_per_megabyte == pytest.approx(0.05, rel=0.2) and found.scale > 0
-    issued = [replace(load, weight_bytes=0, operations=round(100 * load.entries_ms)) for load in loads]
-    noisy = [1 + 0.02 * load.operations - 0.1 * load.entries_ms for load in issued]
+    issued = [replace(each, weight_bytes=0, operations=round(100 * each.entries_ms)) for each in features]
+    noisy = [1 + 0.02 * each.operations - 0.1 * each.entries_ms for each in issued]
     assert Calibration.fit(issued, noisy).ms_per_operation == 0.0
     assert Calibration.fit(issued, noisy).scale == pytest.approx(1.9, rel=0.01)
     with pytest.raises(SenasError, match=r"calibration\.scale: found -"):
-        Calibration.fit(loads, [10 - load.entries_ms for load in loads])
+        Calibration.fit(features, [10 - each.entries_ms for each in features])
 
 
 def test_a_prediction_is_the_formula(tiny):
@@ -74,8 +65,8 @@ def test_a_prediction_is_the_formula(tiny):
         summed = sum(map(formula_ms, arch.parts()))
         weights = sum(structural_features(part).weight_bytes for part in arch.parts()) / 1e6
         operations = sum(structural_features(part).operations for part in arch.parts())
-        then = 0.1 + 2.0 * summed + 3.0 * weights + 0.01 * operations
-        expected = 1.5 * then + 0.002 * operations
+        at_profile_ms = 0.1 + 2.0 * summed + 3.0 * weights + 0.01 * operations
+        expected = 1.5 * at_profile_ms + 0.002 * operations
         for found in (profile.predict(arch), model.latency(tiny.sample_at(row))):
             assert found.latency_ms == pytest.approx(latency) == pytest.approx(expected)
             assert found.upper_ms == pytest.approx(upper) == pytest.approx(1.2 * expected)
@@ -128,21 +119,23 @@ def test_the_conformal_bound_covers_what_it_promises():
 
 
 def test_a_drift_is_found_and_taken_out_again():
-    then, operations = [1.0, 2.0, 3.0, 2.5], [40, 60, 50, 90]
+    at_profile_ms, operations = [1.0, 2.0, 3.0, 2.5], [40, 60, 50, 90]
     true = Drift(factor=1.2, ms_per_operation=0.003)
-    now = [true.current_ms(ms, count) for ms, count in zip(then, operations, strict=True)]
-    found = Drift.fit(then, now, operations)
+    current_ms = [true.current_ms(ms, count) for ms, count in zip(at_profile_ms, operations, strict=True)]
+    found = Drift.fit(at_profile_ms, current_ms, operations)
     assert found.factor == pytest.approx(1.2)
     assert found.ms_per_operation == pytest.approx(0.003)
-    assert [found.at_profile_ms(ms, n) for ms, n in zip(now, operations, strict=True)] == pytest.approx(then)
+    assert [found.at_profile_ms(ms, n) for ms, n in zip(current_ms, operations, strict=True)] == pytest.approx(
+        at_profile_ms
+    )
     one_disturbed = Drift.fit(
-        [*then, 1.5, 2.2, 1.7],
-        [*now, true.current_ms(1.5, 70), true.current_ms(2.2, 45), 4.0],
+        [*at_profile_ms, 1.5, 2.2, 1.7],
+        [*current_ms, true.current_ms(1.5, 70), true.current_ms(2.2, 45), 4.0],
         [*operations, 70, 45, 60],
     )
     assert one_disturbed.current_ms(2.0, 50) == pytest.approx(true.current_ms(2.0, 50), rel=0.01)
     for unit in (1e-3, 1e3):  # whatever the unit
-        scaled = Drift.fit([unit * ms for ms in then], [unit * ms for ms in now], operations)
+        scaled = Drift.fit([unit * ms for ms in at_profile_ms], [unit * ms for ms in current_ms], operations)
         assert scaled.factor == pytest.approx(1.2)
         assert scaled.ms_per_operation == pytest.approx(0.003 * unit)
     alike = Drift.fit([1.0], [1.5], [40])  # one network cannot tell two numbers
@@ -166,7 +159,7 @@ def test_validation_figures_against_brute_force():
     assert kendall(measured, -measured) == spearman(measured, -measured) == pytest.approx(-1)
 
 
-def test_what_is_not_measured_is_filled_in_from_parts_like_it():
+def test_what_is_not_measured_is_imputed_from_parts_like_it():
     """What SE adds follows a smooth law here, so half of the cells tell the other half."""
     space = load_space("se-resnet-cifar")
 
@@ -182,9 +175,9 @@ def test_what_is_not_measured_is_filled_in_from_parts_like_it():
     chosen = [part for part in parts if part != part.without_se()]
     assert len(chosen) == pytest.approx(len(with_se) / 2, abs=4)
     assert {part.without_se() for part in space.parts} <= set(parts)
-    filled = impute(space.parts, {part: law(part) for part in parts})
-    assert set(filled) == set(space.parts) - set(parts)
-    errors = [abs(ms / law(part) - 1) for part, ms in filled.items()]
+    imputed = impute(space.parts, {part: law(part) for part in parts})
+    assert set(imputed) == set(space.parts) - set(parts)
+    errors = [abs(ms / law(part) - 1) for part, ms in imputed.items()]
     assert np.mean(errors) < 0.01
     assert max(errors) < 0.10
     assert impute(parts, {part: law(part) for part in parts}) == {}

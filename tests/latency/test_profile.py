@@ -12,7 +12,6 @@ from conftest import formula_ms, formula_profile, measurement
 from senas.errors import SenasError
 from senas.latency.devices.environment import (
     current_digest,
-    make_mode,
     profile_name,
     source_digest,
     this_code,
@@ -31,14 +30,9 @@ from senas.spaces.toml_file import load_space
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def mode(tiny):
-    return make_mode("cpu", tiny.input)
-
-
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """A profile of half of the parts of a small space, measured in a second or two."""
+    """A profile of half of the parts of a small space, measured in some seconds."""
     from conftest import SMALL_SPACE
 
     path = tmp_path_factory.mktemp("measured") / "tiny.toml"
@@ -51,7 +45,8 @@ def measured(tmp_path_factory):
     return space, profile
 
 
-@pytest.mark.xdist_group("measured")  # they share a profile
+@pytest.mark.slow  # shares a profile that takes some seconds to measure
+@pytest.mark.xdist_group("measured")
 def test_a_measured_profile_predicts_and_round_trips(measured, tmp_path):
     space, profile = measured
     profile.save(tmp_path / "p.json")
@@ -61,8 +56,8 @@ def test_a_measured_profile_predicts_and_round_trips(measured, tmp_path):
     again.require(space, "cpu")
     assert again.software_changes() == []
     assert {part.key for part in space.parts} <= set(profile.entries)
-    filled = [entry for entry in profile.entries.values() if entry.measured is None]
-    assert 0 < len(filled) < len(profile.entries)
+    imputed = [entry for entry in profile.entries.values() if entry.measured is None]
+    assert 0 < len(imputed) < len(profile.entries)
     assert profile.validation.networks == len(profile.calibration.ratios) == 79
     assert profile.protocol.sessions == 8
     assert profile.bound(0.5) <= profile.bound(0.95)
@@ -75,7 +70,8 @@ def test_a_measured_profile_predicts_and_round_trips(measured, tmp_path):
     assert 0.5 < now / found.latency_ms < 2  # a sanity check of units; accuracy is validated in the profile
 
 
-@pytest.mark.xdist_group("measured")  # they share a profile
+@pytest.mark.slow  # shares a profile that takes some seconds to measure
+@pytest.mark.xdist_group("measured")
 def test_the_networks_of_a_profile_are_told_so_that_others_can_be_fresh(measured):
     space, profile = measured
     seen = networks_seen(space, profile.protocol.seed)
@@ -83,7 +79,8 @@ def test_the_networks_of_a_profile_are_told_so_that_others_can_be_fresh(measured
     assert [anchor.architecture for anchor in profile.anchors] == seen[:12]
 
 
-@pytest.mark.xdist_group("measured")  # they share a profile
+@pytest.mark.slow  # shares a profile that takes some seconds to measure
+@pytest.mark.xdist_group("measured")
 def test_a_recheck_ties_predictions_to_the_session(measured):
     space, profile = measured
     arch = space.random(np.random.default_rng(5))
@@ -112,7 +109,7 @@ def test_anchor_errors_are_what_a_drift_does_not_explain(tiny):
     assert anchor_errors(profile.anchors, now, Drift()) == [pytest.approx(2.0)]
 
 
-@pytest.mark.slow  # measures five profiles
+@pytest.mark.slow  # measures a profile in two parts
 def test_an_interrupted_measurement_goes_on_where_it_stopped(tiny, tmp_path):
     path = tmp_path / "p.json.draft"
 
@@ -217,7 +214,7 @@ def test_other_software_is_told_and_not_refused(tiny):
         (lambda d: d.update(unit="us"), "unit: found 'us'"),
         (lambda d: d["calibration"].update(scale=0.0), "calibration: scale: found 0.0, expected more than 0"),
         (lambda d: d["calibration"].update(scale=float("nan")), "calibration: scale: found nan"),
-        (lambda d: d["calibration"].update(ratios=[1.1, 1.0]), "calibration.ratios: found 1.0 out of order, expected more than 0, in ascending order"),
+        (lambda d: d["calibration"].update(ratios=[1.1, 1.0]), "calibration.ratios: found 1.0 out of order"),
         (lambda d: d["entries"].clear(), "entries, anchors: found none"),
         (lambda d: d["anchors"].clear(), "entries, anchors: found none"),
         (lambda d: entry(d).update(estimate_ms=-1.0), "estimate_ms: found -1.0, expected more than 0"),
@@ -226,7 +223,7 @@ def test_other_software_is_told_and_not_refused(tiny):
         (lambda d: d["mode"].pop("batch"), "mode: missing key 'batch'"),
         (lambda d: d["mode"].update(dtype="fp8"), "mode: dtype: found 'fp8'"),
         (lambda d: d.update(units="s"), "unknown key, found 'units', did you mean 'unit'"),
-        (lambda d: d.pop("hashes"), "hashes: found a hash without its section, or none, for anchors, calibration, code"),
+        (lambda d: d.pop("hashes"), "or none, for anchors, calibration, code, device"),
         (lambda d: d["hashes"].pop("entries"), "hashes: found a hash without its section, or none, for entries"),
         # What could be, but is not what was written: found by the hash of its section.
         (lambda d: entry(d).update(estimate_ms=entry(d)["estimate_ms"] + 2**-40), "entries: found content of hash"),
@@ -251,7 +248,7 @@ def entry(data) -> dict:
     return next(iter(data["entries"].values()))["measured"]
 
 
-def test_every_flipped_bit_of_a_profile_file_is_noticed(tiny, tmp_path):
+def test_a_flipped_bit_of_a_profile_file_is_refused_or_changes_nothing(tiny, tmp_path):
     path = tmp_path / "p.json"
     profile = formula_profile(tiny)
     profile.save(path)
@@ -294,7 +291,7 @@ def test_the_shipped_profiles_describe_this_code_and_its_spaces(path):
     assert profile.provenance.invocations == 1
 
 
-def test_an_entry_is_measured_or_filled_in():
+def test_an_entry_is_measured_or_imputed():
     for wrong in ({}, {"measured": measurement(1.0), "imputed_ms": 1.0}):
         with pytest.raises(SenasError, match="found both or neither"):
             Entry(weight_bytes=1, operations=1, **wrong)

@@ -1,4 +1,4 @@
-"""Networks: the SE block against its formula, the cells that host it, weights, the graph."""
+"""Networks: the SE block against its formula, the cells that host it, the graph."""
 
 import itertools
 import pickle
@@ -16,11 +16,10 @@ from senas.architecture.layers.layout import Shape
 from senas.architecture.network import Part
 from senas.architecture.references.catalogue import REFERENCES, reference
 from senas.architecture.se import Excitation, Integration, SEConfig, Squeeze
-from senas.errors import ArchitectureError, SenasError
+from senas.errors import ArchitectureError
 from senas.nn.graph import architecture_graph
 from senas.nn.network import build_network, build_part
 from senas.nn.se import SqueezeExcite
-from senas.nn.weights import load_network, save_network
 from senas.spaces.toml_file import load_space, shipped_spaces
 
 EVERY_SE = [
@@ -95,23 +94,6 @@ def test_networks_give_logits_and_depend_on_the_seed_alone():
         assert first.shape == (2, arch.head.classes)
         assert torch.equal(first, same)
         assert not torch.equal(first, other)
-
-
-def test_weights_round_trip_and_are_checked(tmp_path):
-    arch = reference("resnet20", se=SEConfig(reduction=4), input_size=8)
-    network = build_network(arch, seed=3).eval()
-    save_network(tmp_path, arch, network)
-    images = torch.randn(2, 3, 8, 8)
-    assert torch.equal(load_network(tmp_path)(images), network(images))
-    reference("resnet20", input_size=8).save(tmp_path / "architecture.json")
-    with pytest.raises(SenasError, match=r"cells.0.sum.branch.se.expand.bias: found \(16,\), expected None"):
-        load_network(tmp_path)
-    (tmp_path / "weights.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(SenasError, match="not a safetensors file"):
-        load_network(tmp_path)
-    (tmp_path / "weights.safetensors").unlink()
-    with pytest.raises(SenasError, match="no such file"):
-        load_network(tmp_path)
 
 
 GRAPHED = {f"resnet20-{se}": reference("resnet20", se=se, input_size=15) for se in EVERY_SE[::7]}

@@ -43,7 +43,7 @@ def _arch(space, seed):
 
 @pytest.fixture
 def read_only(killed):
-    """The same, so that this process may read it and nothing else, even if it is root's."""
+    """The same, to be read and not written to; `senas` gives up the privileges of root, which may do everything."""
     for path in (*killed.iterdir(), killed):
         path.chmod(0o555 if path.is_dir() else 0o444)
     yield killed
@@ -128,7 +128,7 @@ def test_a_second_driver_is_refused(killed):
         pytest.raises(SenasError, match="another process is searching here"),
         run_lock(killed),
     ):
-        raise AssertionError("claimed twice")
+        raise AssertionError("locked twice")
 
 
 def test_a_journal_that_is_being_written_is_read_beside(tiny, tmp_path):

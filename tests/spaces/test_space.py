@@ -214,6 +214,6 @@ def test_a_missing_space_names_the_shipped_ones(tmp_path):
         load_space(tmp_path / "none.toml")
 
 
-def test_extreme_of_a_formula_has_no_se(tiny):
+def test_the_cheapest_architecture_has_no_se_and_the_costliest_has_it_everywhere(tiny):
     assert all(cell.se is None for cell in tiny.cheapest(formula_ms).cells)
     assert all(isinstance(cell, Cell) and cell.se for cell in tiny.costliest(formula_ms).cells)
