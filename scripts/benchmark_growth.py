@@ -81,7 +81,10 @@ def main() -> None:
     if arguments.trials < 100 or arguments.concurrency < 1:
         parser.error(f"--trials and --concurrency: found {arguments.trials} and {arguments.concurrency}, "
                      "allowed: at least 100 and 1")  # fmt: skip
-    check_strategy(arguments.strategy)
+    try:
+        check_strategy(arguments.strategy)
+    except senas.SenasError as error:
+        parser.error(str(error))
     recorder = GrowthRecorder(arguments.trials)
     with tempfile.TemporaryDirectory() as folder:
         senas.search(

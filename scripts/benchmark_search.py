@@ -7,8 +7,8 @@ A table (npz) has `choices` (N, L), `observed` accuracies of single trainings in
 evaluation; proposing a row again is free. Its quality is the hypervolume of the rows that it evaluated over that of the
 whole table, on the plane ((best - accuracy) / (best - median), (cost - min) / (max - min)), reference point (1, 1).
 
-Optimisers of other libraries run in the same way (`pip install senas[peers]`): optuna-nsga2, optuna-tpe, optuna-gp,
-pymoo-nsga2, botorch-qlognehvi. They are slow; use `--evaluations 150` for those that fit a Gaussian process.
+Optimisers of other libraries run in the same way (`pip install ".[peers]"` in a checkout): optuna-nsga2, optuna-tpe,
+optuna-gp, pymoo-nsga2, botorch-qlognehvi. They are slow; use `--evaluations 150` for those that fit a Gaussian process.
 """
 
 import argparse

@@ -4,8 +4,8 @@
 
 For every signal, the script prints the rank correlation with the final accuracy over the finished trials of a run
 (Spearman 1904), and the partial rank correlation given FLOPs and parameters, which the strategies know. The signals are
-the costs themselves, zero-cost proxies on one mini-batch of training images, and the accuracy after each epoch that the
-run has reported. The printed seconds are those of one architecture.
+the costs themselves, zero-cost proxies on one mini-batch of training images, and the accuracy after each reported epoch
+but the last. The printed seconds are those of one architecture.
 """
 
 import argparse

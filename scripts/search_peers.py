@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from search_table import Observe, Table
 
-_MAX_PROPOSALS = 30  # proposals per evaluation at which a peer ends, so that one that repeats itself does
+_MAX_PROPOSALS = 30  # proposals per evaluation at which a peer ends, so that a peer that only repeats itself ends too
 
 
 def optuna_sampler(table: "Table", observe: "Observe", evaluations: int, seed: int, *, sampler: str) -> Iterator[int]:

@@ -37,7 +37,8 @@ def synflow(network: nn.Module, batch: Split) -> float:
 def naswot(network: nn.Module, batch: Split) -> float:
     """Return how differently a network treats the images of a batch: log |det K| (Mellor et al. 2021, section 3).
 
-    K, (B, B), counts for each pair of images the units of all activations that are active for both or for neither.
+    K, (B, B), counts for each pair of images the units of all activation modules that are active for both or for
+    neither. The hidden units of SE blocks are not among them.
     """
     kernel = torch.zeros(len(batch), len(batch), dtype=torch.float64)
 

@@ -12,7 +12,7 @@ import pytest
 
 from senas.architecture.network import Part
 from senas.costs.budget import Budget
-from senas.latency.devices.environment import make_mode, this_code, this_device, this_software
+from senas.latency.devices.environment import make_mode, network_code, this_device, this_software
 from senas.latency.measurement.samples import Measurement
 from senas.latency.prediction.calibration import Calibration
 from senas.latency.prediction.features import structural_features
@@ -75,7 +75,7 @@ def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
         "space": ProfiledSpace(name=space.name, digest=space.digest),
         "device": this_device("cpu"),
         "software": this_software(),
-        "code": this_code(),
+        "code": network_code(),
         "mode": make_mode("cpu", space.input),
         "protocol": MeasurementProtocol(
             clock="a formula",

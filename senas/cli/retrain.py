@@ -33,7 +33,7 @@ def retrain(
     """
     from senas.architecture import Architecture
     from senas.runs import Run
-    from senas.training import Recipe
+    from senas.training import Recipe, load_data
 
     if source.suffix == ".json":
         if pick is not None:
@@ -52,15 +52,15 @@ def retrain(
         recipe = replace(trained.recipe, epochs=epochs) if trained else Recipe(epochs=epochs)
     folder = out or home / arch.digest
     check_device(device)
+    loaded = load_data(name, arch.input)
     from senas.report import Display
-    from senas.training import load_data
-    from senas.training import retrain as train_again
+    from senas.training import retrain as train_again  # after the checks, since torch is slow to import
 
     try:
         with Display(progress_console()) as display:
             result = train_again(
                 arch,
-                data=load_data(name, arch.input),
+                data=loaded,
                 recipe=recipe,
                 out=folder,
                 seed=seed,

@@ -2,8 +2,9 @@
 
 import itertools
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
@@ -23,6 +24,14 @@ from senas.cli.printing import interrupted, progress_console, show_run
 from senas.errors import OptionError
 from senas.io import Bound, parse_count, parse_latency
 from senas.runs import SearchOptions
+
+if TYPE_CHECKING:
+    from senas.costs import Objective
+    from senas.execution import SearchProgress
+    from senas.latency import DeviceKind, LatencyProfile
+    from senas.report import Display
+    from senas.runs import Run
+    from senas.spaces import SearchSpace
 
 
 @with_options(SearchOptions, chosen=lambda _name, _info: True)
@@ -59,7 +68,7 @@ def search(
     from senas.strategies import STRATEGIES
 
     loaded = load_space(space)
-    bounds = {
+    bounds: dict[Objective, Bound | None] = {
         "latency": None if latency_budget is None else parse_latency(latency_budget, "--latency-budget"),
         "flops": None if max_flops is None else parse_count(max_flops, "--max-flops"),
         "params": None if max_params is None else parse_count(max_params, "--max-params"),
@@ -77,10 +86,21 @@ def search(
         kind, loaded.input, execution=execution, dtype=dtype or DTYPES[kind][0], batch=1 if batch is None else batch
     )
     check_address(address)
+    request = _Request(
+        space=loaded,
+        bounds=bounds,
+        options=given,
+        profile=profile or ("measure" if timed else None),
+        device=kind,
+        mode=asked,
+        data=data,
+        epochs=epochs,
+        address=address,
+    )
     folder = out or _new_folder(space)
     try:
         check_unused(folder)
-        run = _search(loaded, bounds, given, profile or "measure", timed, kind, asked, data, epochs, address, folder)
+        run = _search(request, folder)
     except KeyboardInterrupt:
         interrupted(folder)
     else:
@@ -92,79 +112,114 @@ def search(
                 folder.parent.rmdir()
 
 
-def _search(
-    space: Any,
-    bounds: dict[Any, Bound | None],
-    options: dict[str, Any],
-    profile_source: str,
-    timed: bool,
-    device: Any,
-    mode: dict[str, Any],
-    data: str,
-    epochs: int,
-    address: str | None,
-    folder: Path,
-) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """Arguments of the command.
+
+    Attributes:
+        space: Space to search.
+        bounds: Budget of each cost, if any.
+        options: Options of the search by name, without the budget.
+        profile: Profile, `measure`, or `None` for a search without latency.
+        device: Kind of device that trials train on and that latency is measured on.
+        mode: Execution, number format and batch size that a profile must have; `None` for any.
+        data: Name of the data set.
+        epochs: Number of epochs of each training.
+        address: Address of a cluster, if any.
+    """
+
+    space: "SearchSpace"
+    bounds: "dict[Objective, Bound | None]"
+    options: dict[str, Any]
+    profile: str | None
+    device: "DeviceKind"
+    mode: dict[str, Any]
+    data: str
+    epochs: int
+    address: str | None
+
+
+def _search(request: _Request, folder: Path) -> "Run":
     """Profile this device if that is asked for, search, and measure the front again; return the run."""
-    from senas.training import Recipe, load_data
-
-    check_device(device, here=address is None)
-    if device == "cuda" and options.get("gpus_per_trial") == 0:
-        raise OptionError("--gpus-per-trial: found 0, allowed with --device cuda: more than 0")
-    recipe = Recipe(epochs=epochs)
-    load_data(data, space.input).require(space.costliest(lambda part: part.out_shape.channels))
-
-    from senas.costs import resolve_bound
-    from senas.execution import measure_front, profile_for_search
+    _check_training(request)
+    from senas.execution import measure_front
     from senas.execution import search as search_space
     from senas.report import Display
-    from senas.training import TrainingEvaluator
+    from senas.training import Recipe, TrainingEvaluator
 
     with Display(progress_console()) as display:
-        profile = None
-        if timed:
-            profile, notes = profile_for_search(
-                space,
-                device,
-                source=profile_source,
-                seed=options["seed"],
-                address=address,
-                progress=display.profiling,
-                **mode,
-            )
-            for note in notes:
-                display.note(note)
-            profile.bound(options["confidence"])  # raises if it cannot give that confidence
-        confidence = options["confidence"]
-        budgets = {cost: resolve_bound(bound, cost, space, profile, confidence) for cost, bound in bounds.items()}
-        notes = [
-            _budget_note(cost, bound, budgets[cost] or 0.0, confidence)
-            for cost, bound in bounds.items()
-            if bound is not None
-        ]
+        profile = _open_profile(request, display)
+        budgets, notes = _budgets(request, profile)
 
-        def report(progress: Any) -> None:
+        def report(progress: "SearchProgress") -> None:
             while notes:  # once the search has checked its budget
                 display.note(notes.pop(0))
             display.searching(progress)
 
         run = search_space(
-            space,
-            evaluate=TrainingEvaluator(data=data, recipe=recipe, device=device),
+            request.space,
+            evaluate=TrainingEvaluator(data=request.data, recipe=Recipe(epochs=request.epochs), device=request.device),
             out=folder,
             profile=profile,
-            address=address,
+            address=request.address,
             on_progress=report,
             latency_budget_ms=budgets["latency"],
             max_flops=budgets["flops"],
             max_params=budgets["params"],
-            **options,
+            **request.options,
         )
-        measure_front(run, address=address)
+        measure_front(run, address=request.address)
     return run
 
 
-def _budget_note(objective: Any, bound: Bound, value: float, confidence: float) -> str:
+def _check_training(request: _Request) -> None:
+    """Raise a `SenasError` if the device, the recipe or the data cannot be trained with."""
+    from senas.training import Recipe, load_data
+
+    check_device(request.device, here=request.address is None)
+    if request.device == "cuda" and request.options.get("gpus_per_trial") == 0:
+        raise OptionError("--gpus-per-trial: found 0, allowed with --device cuda: more than 0")
+    Recipe(epochs=request.epochs)
+    largest = request.space.costliest(lambda part: part.out_shape.channels)
+    load_data(request.data, request.space.input).require(largest)
+
+
+def _open_profile(request: _Request, display: "Display") -> "LatencyProfile | None":
+    """Return the profile of the search, measured or adjusted now; `None` for a search without latency."""
+    if request.profile is None:
+        return None
+    from senas.execution import profile_for_search
+
+    profile, notes = profile_for_search(
+        request.space,
+        request.device,
+        source=request.profile,
+        seed=request.options["seed"],
+        address=request.address,
+        progress=display.profiling,
+        **request.mode,
+    )
+    for note in notes:
+        display.note(note)
+    profile.bound(request.options["confidence"])  # raises if it cannot give that confidence
+    return profile
+
+
+def _budgets(request: _Request, profile: "LatencyProfile | None") -> "tuple[dict[Objective, float | None], list[str]]":
+    """Return the budget of each cost in its unit, and a note on each that there is."""
+    from senas.costs import resolve_bound
+
+    confidence = request.options["confidence"]
+    budgets: dict[Objective, float | None] = {}
+    notes = []
+    for objective, bound in request.bounds.items():
+        budgets[objective] = resolve_bound(bound, objective, request.space, profile, confidence)
+        if bound is not None:
+            notes.append(_budget_note(objective, bound, budgets[objective] or 0.0, confidence))
+    return budgets, notes
+
+
+def _budget_note(objective: "Objective", bound: Bound, value: float, confidence: float) -> str:
     from senas.costs import show_cost
 
     share = f", {bound.value:.0%} of the largest in the space" if bound.relative else ""

@@ -10,7 +10,7 @@ from typing import Any
 
 from senas.architecture import Architecture
 from senas.errors import TrainingDivergedError
-from senas.runs import Reason, source_of_this
+from senas.runs import Reason, senas_source_digest
 from senas.training import Evaluate
 from senas.version import __version__
 
@@ -73,8 +73,8 @@ def evaluate_trial(config: dict[str, Any], fetch: Callable[[], Evaluate], send: 
     Raises:
         BaseException: The exception with which `send` ended the trial, or a failure that leaves the process unusable.
     """
-    if config["source"] != source_of_this():
-        found = f"found senas {__version__} of source {source_of_this()}, expected source {config['source']}"
+    if config["source"] != senas_source_digest():
+        found = f"found senas {__version__} of source {senas_source_digest()}, expected source {config['source']}"
         return {"refused": f"node {socket.gethostname()}: {found}, as where the search was started"}
     report = TrialReport(_make_folder(config["folder"]), send)
     try:

@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 
 from senas.errors import SearchFailedError
 from senas.execution.controller import Controller
-from senas.runs import Failure, Reason, Trial, source_of_this
+from senas.runs import Failure, Reason, Trial, senas_source_digest
 
 # anchored at the start of a line, so that no indented source line of a traceback matches
 _OUT_OF_MEMORY = re.compile(r"^([\w.]+\.)?(OutOfMemoryError|MemoryError)\b", re.MULTILINE)
@@ -85,7 +85,7 @@ class StrategySearcher(Searcher):
                 "seed": trial.seed,
                 "purpose": trial.purpose,
                 "folder": None if folder is None else str(folder),
-                "source": source_of_this(),
+                "source": senas_source_digest(),
             }
 
     def on_trial_start(self, trial_id: str) -> None:

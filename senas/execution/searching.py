@@ -23,7 +23,7 @@ from senas.latency import (
     measure_in_subprocess,
     run_profile_session,
 )
-from senas.runs import Run, SearchOptions, Training, Trial, run_lock, this_code
+from senas.runs import Run, SearchOptions, Training, Trial, run_lock, search_code
 from senas.spaces import SearchSpace
 from senas.strategies import STRATEGIES, make_strategy, strategy_name
 from senas.training import Evaluate, TrainingEvaluator
@@ -94,7 +94,7 @@ def search(
         reference_cost=bound or cost_of(largest, profile, asked.confidence).of(asked.objective),
         profile=profile,
         training=_training(evaluate),
-        code=this_code(evaluate),
+        code=search_code(evaluate),
         cost_model=CostModel(space),
     )
     try:
@@ -155,7 +155,7 @@ def resume(
         if training is None:
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
         evaluate = TrainingEvaluator(data=training.data, recipe=training.recipe, device=training.device)
-    code, training_now = this_code(evaluate), _training(evaluate)
+    code, training_now = search_code(evaluate), _training(evaluate)
     with run_lock(run.folder):
         if not force:
             run.require_same(code, training_now)

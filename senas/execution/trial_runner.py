@@ -178,8 +178,9 @@ def _restore(strategy: ProposingStrategy, journal: Journal, space: SearchSpace) 
     strategy.restore_proposals(rows, running)
     try:
         strategy.load_state_dict(state)
-    except SearchFailedError as error:
-        raise RunError(f"{journal.path}: {error}") from None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        kind = type(strategy).__name__
+        raise RunError(f"{journal.path}: the strategy's state: not one of {kind} ({error!r})") from None
     return True
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from senas.runs.pareto import dominated as dominated
     from senas.runs.pareto import hypervolume as hypervolume
     from senas.runs.pareto import pareto_front as pareto_front
-    from senas.runs.provenance import source_of_this as source_of_this
-    from senas.runs.provenance import this_code as this_code
+    from senas.runs.provenance import search_code as search_code
+    from senas.runs.provenance import senas_source_digest as senas_source_digest
     from senas.runs.rows import front_row as front_row
     from senas.runs.run import JOURNAL_FILE as JOURNAL_FILE
     from senas.runs.run import Run as Run

@@ -14,11 +14,11 @@ from senas.version import __version__
 _NOT_DECISIVE = ("cli", "report")  # packages whose code has no influence on what is proposed and trained
 
 
-def this_code(evaluate: object) -> SearchCode:
+def search_code(evaluate: object) -> SearchCode:
     """Return the code of this process, with the name of the function that evaluates an architecture."""
     return SearchCode(
         senas=__version__,
-        source=source_of_this(),
+        source=senas_source_digest(),
         nni=version("nni"),
         torch=version("torch"),
         evaluate=name_of(evaluate),
@@ -33,7 +33,7 @@ def differences(before: SearchCode, now: SearchCode) -> Iterator[str]:
 
 
 @cache
-def source_of_this() -> str:
+def senas_source_digest() -> str:
     """Return the digest of this process's senas, without the packages that only read arguments and show results."""
     package = Path(__file__).parent.parent
     return source_digest(

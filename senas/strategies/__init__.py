@@ -1,4 +1,8 @@
-"""Strategies, which propose the next architecture, and the problem that they see."""
+"""Strategies, which propose the next architecture, and the problem that they see.
+
+`ehvi` is the default: it fits a Gaussian process (`surrogate`) and maximises the expected hypervolume improvement
+(`acquisition`). `pareto_evolution` is NSGA-II, `nni_own` has NNI's strategies, and `table` names them all.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -5,20 +5,20 @@ from numpy.typing import NDArray
 
 from senas.strategies.problem import Problem, Rows
 
-SMALL = 20_000  # maximum number of rows of a space that is enumerated
+_MAX_LISTED = 20_000  # maximum number of rows of a space that is enumerated
 _CHUNK, _MAX_CHUNKS = 4096, 64  # rows drawn at a time by rejection sampling, and how often
 
 
 def every_row(problem: Problem) -> Rows | None:
     """Return every feasible row, each once, in a fixed order; `None` if the space is too large to be enumerated."""
     if problem.listed is not None:
-        return problem.listed if len(problem.listed) <= SMALL else None
+        return problem.listed if len(problem.listed) <= _MAX_LISTED else None
     counts = problem.counts
-    if np.prod(counts.astype(float)) > 16 * SMALL:
+    if np.prod(counts.astype(float)) > 16 * _MAX_LISTED:
         return None
     combinations = np.indices(tuple(counts.tolist())).reshape(len(counts), -1).T
     distinct = np.unique(problem.canonical(combinations), axis=0)
-    return None if len(distinct) > SMALL else distinct[problem.feasible(distinct)]
+    return None if len(distinct) > _MAX_LISTED else distinct[problem.feasible(distinct)]
 
 
 def random_rows(problem: Problem, count: int, rng: np.random.Generator) -> Rows:

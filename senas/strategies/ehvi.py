@@ -88,9 +88,10 @@ class ExpectedHypervolumeImprovement(ProposingStrategy):
         """Return the state of the base class and the surrogate's hyper-parameters, as plain data."""
         return {**super().state_dict(), "hyper": self._hyper, "fitted_with": self._fitted_with}
 
-    def _load(self, state: Mapping[str, Any]) -> None:
-        super()._load(state)
-        hyper, self._fitted_with = state["hyper"], int(state["fitted_with"])
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`, as `ProposingStrategy` does."""
+        super().load_state_dict(state_dict)
+        hyper, self._fitted_with = state_dict["hyper"], int(state_dict["fitted_with"])
         self._hyper = None if hyper is None else [float(value) for value in hyper]
 
     def _initial_design(self, space: "_SpaceRows") -> NDArray[np.integer] | None:

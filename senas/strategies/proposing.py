@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from senas.errors import SearchFailedError
 from senas.strategies import nni_space  # noqa: F401  # chooses NNI's framework
 from senas.strategies.candidates import key
 from senas.strategies.problem import Problem, Rows
@@ -81,13 +80,12 @@ class ProposingStrategy(Strategy, ABC):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from a `state_dict`; rows and results are passed to `restore_proposals` and `observe`.
 
+        A strategy with state of its own extends this method and `state_dict`.
+
         Raises:
-            SearchFailedError: Not a state of this strategy.
+            KeyError: Not a state of this strategy; a `TypeError`, `ValueError` or `OverflowError` means the same.
         """
-        try:
-            self._load(state_dict)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise SearchFailedError(f"the strategy's state: not one of {type(self).__name__} ({error!r})") from None
+        self.rng.bit_generator.state = state_dict["random"]
 
     def restore_proposals(
         self, proposed: Iterable[NDArray[np.integer]], running: Iterable[NDArray[np.integer]]
@@ -100,9 +98,6 @@ class ProposingStrategy(Strategy, ABC):
         """
         self.known = {key(row) for row in proposed}
         self._again = deque(running)
-
-    def _load(self, state: Mapping[str, Any]) -> None:
-        self.rng.bit_generator.state = state["random"]
 
     def _initialize(self, model_space: ExecutableModelSpace, engine: ExecutionEngine) -> ExecutableModelSpace:
         engine.register_model_event_callback(ModelEventType.TrainingEnd, self._on_training_end)

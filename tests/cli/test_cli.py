@@ -56,6 +56,10 @@ def tiny_file(tmp_path):
         (("search", "se-resnet-digits", "--trials", "0"), "--trials: found 0, allowed: 1 to 1000000000"),
         (("search", "se-resnet-digits", "--trials", "many"), "Invalid value for '--trials'"),
         (("search", "se-resnet-digits", "--profile", "none.json"), "none.json: no such file or directory"),
+        (("plot", "--profile", "se-resnet-cifar-cpu-eager-fp32"), "did you mean 'se-resnet-cifar-cpu-eager-fp32-b1'?"),
+        (("plot", "--profile", "p.json", "--out", "there"), "--out: found there with --profile"),
+        (("plot", "nowhere", "--space", "tiny.toml"), "--space: found tiny.toml with a run"),
+        (("retrain", "a.json", "--pick", "best"), "--pick: found best beside a.json, which is one architecture"),
         (
             ("search", "se-resnet-digits", "--device", "tpu"),
             "--device: found 'tpu', did you mean 'cpu'? allowed: cpu, cuda",

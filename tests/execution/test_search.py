@@ -14,7 +14,7 @@ from senas.errors import SearchFailedError, SenasError
 from senas.execution.evaluation import evaluate_trial
 from senas.execution.searching import measure_front
 from senas.latency.measurement.session import measure_in_process
-from senas.runs.provenance import source_of_this
+from senas.runs.provenance import senas_source_digest
 from senas.runs.run import Run
 from senas.strategies.candidates import every_row, key
 from senas.strategies.nni_own import Random
@@ -208,7 +208,7 @@ def test_an_interrupt_within_an_evaluation_ends_a_search_without_workers_and_is_
     with pytest.raises(KeyboardInterrupt, match="in the evaluation"):
         search(evaluate=interrupted)
     arch = tiny.random(np.random.default_rng(0))
-    config = {"architecture": arch.to_json(), "seed": 0, "folder": None, "source": source_of_this()}
+    config = {"architecture": arch.to_json(), "seed": 0, "folder": None, "source": senas_source_digest()}
     outcome = evaluate_trial(config, lambda: interrupted, lambda _: None)
     assert outcome["reason"] == "exception" and "KeyboardInterrupt: in the evaluation" in str(outcome["failure"])
 

@@ -16,7 +16,7 @@ from torch import nn
 from senas.errors import SenasError
 from senas.latency.devices.cpu import CpuBackend
 from senas.latency.devices.cuda import copies
-from senas.latency.devices.environment import make_mode
+from senas.latency.devices.environment import make_mode, this_device
 from senas.latency.devices.factory import open_device
 from senas.latency.devices.readings import TimingSample
 from senas.latency.measurement.rounds import Rounds
@@ -187,6 +187,9 @@ def test_a_mode_that_a_device_does_not_have_is_refused(tiny, change, message):
     with pytest.raises(SenasError) as caught:
         make_mode("cpu", tiny.input, **change)
     assert message in str(caught.value)
+    for refuse in (lambda kind: make_mode(kind, tiny.input), this_device):
+        with pytest.raises(SenasError, match="device: found 'gpu', did you mean 'cpu'"):
+            refuse("gpu")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow  # compiles ten modules

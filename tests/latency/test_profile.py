@@ -12,9 +12,9 @@ from conftest import formula_ms, formula_profile, measurement
 from senas.errors import SenasError
 from senas.latency.devices.environment import (
     current_digest,
+    network_code,
     profile_name,
     source_digest,
-    this_code,
     this_device,
 )
 from senas.latency.measurement.session import measure_in_process
@@ -164,7 +164,7 @@ def formula_change(section: str, **changes):
         (
             formula_change("code", se="0" * 16),
             {},
-            f"code.se: found 0000000000000000, the search needs {this_code().se}",
+            f"code.se: found 0000000000000000, the search needs {network_code().se}",
         ),
         (formula_change("mode", batch=32), {"batch": 1}, "mode.batch: found 32, the search needs 1"),
         (formula_change("mode", dtype="bf16"), {"dtype": "fp32"}, "mode.dtype: found bf16, the search needs fp32"),
@@ -273,7 +273,7 @@ def test_the_digest_of_code_sees_what_it_does_and_no_comments(tmp_path):
         path.write_text(content)
         digests.append(source_digest(path))
     assert digests[0] == digests[1] != digests[2]
-    assert this_code().se != this_code().networks
+    assert network_code().se != network_code().networks
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.json")), ids=lambda path: path.stem)
@@ -283,8 +283,8 @@ def test_the_shipped_profiles_describe_this_code_and_its_spaces(path):
     on_its_device = replace(profile, device=replace(profile.device, kind="cpu", name=this_device("cpu").name))
     on_its_device.require(space, "cpu")
     assert [current_digest(profile.code.se), current_digest(profile.code.networks)] == [
-        this_code().se,
-        this_code().networks,
+        network_code().se,
+        network_code().networks,
     ], "measure it again: senas profile"
     assert path.stem == profile_name(space.name, profile.device.kind, profile.mode)
     assert profile.validation.networks >= 60

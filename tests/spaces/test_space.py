@@ -174,6 +174,13 @@ def test_a_wrong_sample_is_refused(tiny):
         ("reduction = [2, 4]", "reduction = [2.5]", "se: reduction[0]: found 2.5, expected a whole number"),
         ("reduction = [2, 4]", "reduction = [2, 2]", "se.reduction: found the same option twice in [2, 2]"),
         ("reduction = [2, 4]", "off = false", "se: found 0 SE options, allowed: 1 to 1000"),
+        # 64 * 2 integrations * 2 squeezes * 4 excitations and "no SE"
+        (
+            "reduction = [2, 4]",
+            f"reduction = {[*range(1, 65)]}\nsqueeze = ['avg', 'max']\n"
+            "excitation = ['sigmoid', 'tanh', 'relu', 'hardsigmoid']",
+            "se: found 1025 SE options, allowed: 1 to 1000",
+        ),
         ('"standard", "pre"', '"standart"', "se: integration[0]: found 'standart', did you mean 'standard'?"),
         ('per = "stage"', 'per = "network"', "per: found 'network', allowed: cell, stage"),
         ("[se.stage.4]", "[se.stage.5]", "se.stage of resnet20: found '5', allowed: 2, 3, 4"),

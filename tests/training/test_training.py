@@ -234,6 +234,23 @@ def test_pixel_statistics_are_those_of_numpy():
     np.testing.assert_allclose(deviation.flatten(), images.numpy().std((0, 2, 3)), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"schedule": "cosin"}, "schedule: found 'cosin', did you mean 'cosine'?"),
+        ({"learning_rate": float("nan")}, "learning_rate: found nan, allowed: more than 0"),
+        ({"momentum": 0.0}, "momentum: found 0.0, allowed: more than 0, less than 1"),
+        ({"weight_decay": -1e-4}, "weight_decay: found -0.0001, allowed: at least 0"),
+        ({"label_smoothing": 1.0}, "label_smoothing: found 1.0, allowed: at least 0, less than 1"),
+        ({"epochs": 0}, "epochs and batch: found 0 and 64, allowed: at least 1"),
+    ],
+)
+def test_a_setting_of_a_recipe_that_cannot_be_trained_with_is_refused(setting, message):
+    with pytest.raises(SenasError) as caught:
+        Recipe(**setting)
+    assert message in str(caught.value)
+
+
 def test_the_learning_rate_rises_and_falls():
     recipe = Recipe(learning_rate=1.0)
     assert [recipe.learning_rate_at(p) for p in (0.0, 0.125, 0.25)] == [0.0, 0.5, 1.0]

@@ -202,7 +202,7 @@ def this_software() -> Software:
     )
 
 
-def this_code() -> NetworkCode:
+def network_code() -> NetworkCode:
     """Return the digests of the code that this process builds networks with."""
     package = Path(__file__).parent.parent.parent
     described, built = package / "architecture", package / "nn"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from senas.errors import ProfileError
-from senas.latency.devices import DeviceBackend, DeviceKind, Mode, make_mode, open_device, this_code, this_software
+from senas.latency.devices import DeviceBackend, DeviceKind, Mode, make_mode, network_code, open_device, this_software
 from senas.latency.measurement import MeasureNetworks, Rounds, measure_in_subprocess, run_session
 from senas.latency.profile.assembly import PART_INTERVAL, assemble
 from senas.latency.profile.checkpoint import PartSamples, ProfileCheckpoint, ProfileTask, checkpoint_path
@@ -108,7 +108,7 @@ def _measure_space(
         space=space.digest,
         device=backend.device,
         software=this_software(),
-        code=this_code(),
+        code=network_code(),
         mode=mode,
         seconds=seconds,
         share=share,

@@ -16,7 +16,7 @@ from senas.latency.devices import (
     NetworkCode,
     Software,
     current_digest,
-    this_code,
+    network_code,
     this_device,
     this_software,
 )
@@ -180,7 +180,7 @@ class LatencyProfile:
             ("mode.execution", mode.execution, mode.execution if execution is None else execution),
             ("mode.dtype", mode.dtype, mode.dtype if dtype is None else dtype),
             ("mode.batch", mode.batch, mode.batch if batch is None else batch),
-            ("code.se", current_digest(self.code.se), this_code().se),
+            ("code.se", current_digest(self.code.se), network_code().se),
         )
         for name, found, need in needed:
             if found != need:
@@ -202,7 +202,7 @@ class LatencyProfile:
         changes = [
             f"{name} {profiled[name]}, here {current[name]}" for name in profiled if profiled[name] != current[name]
         ]
-        if current_digest(self.code.networks) != this_code().networks:
+        if current_digest(self.code.networks) != network_code().networks:
             changes.append("the code that builds networks")
         return changes
 
