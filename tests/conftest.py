@@ -24,6 +24,8 @@ from senas.spaces.space import SearchSpace
 from senas.spaces.toml_file import load_space
 from senas.testing import SMALL_SPACE
 
+_LONGEST = ["test_docs.py", "test_ray.py", "test_scripts.py", "test_cli.py", "test_references.py", "test_costs.py"]
+
 
 @pytest.hookimpl(tryfirst=True)  # before --hypothesis-profile is looked at
 def pytest_configure() -> None:
@@ -38,8 +40,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run slow tests first, those of the documentation before others: so no process waits long for another's last."""
-    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path.name != "test_docs.py"))
+    """Run the files that take longest first, so that no process waits long for another's last file."""
+    position = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: (position.get(item.path.name, len(position)), item.get_closest_marker("slow") is None))
 
 
 @pytest.fixture

@@ -86,7 +86,6 @@ PLAIN_AND_SE = {  # plain row: (cells, C, S) of each stage
 
 
 @pytest.mark.slow  # traces the networks of the paper's tables
-@pytest.mark.xdist_group("paper")  # one process, which traces each part once
 def test_every_row_of_the_paper_counts_to_the_integer():
     expected = EXPECTED | dict.fromkeys(SAME_AS_ALL, EXPECTED["SE_All"])
     for name, stages in PLAIN_AND_SE.items():
@@ -100,7 +99,6 @@ def test_every_row_of_the_paper_counts_to_the_integer():
 
 
 @pytest.mark.slow  # traces the networks of the paper's tables
-@pytest.mark.xdist_group("paper")  # one process, which traces each part once
 def test_every_printed_figure_of_the_paper_is_met_or_said_not_to_be():
     rows = paper_rows()
     for name, row in rows.items():
@@ -181,7 +179,6 @@ def test_se_sits_in_the_stages_that_were_asked_for(name):
 
 
 @pytest.mark.slow  # traces the networks of the paper's tables
-@pytest.mark.xdist_group("paper")  # one process, which traces each part once
 def test_the_script_prints_every_row_and_says_what_cannot_be_matched(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["paper_complexity.py"])
     paper_complexity.main()

@@ -17,10 +17,7 @@ from senas.runs.run import Run
 from senas.runs.trial import Reason
 from senas.testing import SMALL_SPACE, run_in_process
 
-pytestmark = [
-    pytest.mark.slow,  # each search starts workers, which takes seconds
-    pytest.mark.xdist_group("ray"),  # they share a local Ray
-]
+pytestmark = pytest.mark.slow  # each search starts workers, which takes seconds
 
 
 def by_digest(arch, seed, report):

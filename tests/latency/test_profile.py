@@ -46,7 +46,6 @@ def measured(tmp_path_factory):
 
 
 @pytest.mark.slow  # shares a profile that takes some seconds to measure
-@pytest.mark.xdist_group("measured")
 def test_a_measured_profile_predicts_and_round_trips(measured, tmp_path):
     space, profile = measured
     profile.save(tmp_path / "p.json")
@@ -71,7 +70,6 @@ def test_a_measured_profile_predicts_and_round_trips(measured, tmp_path):
 
 
 @pytest.mark.slow  # shares a profile that takes some seconds to measure
-@pytest.mark.xdist_group("measured")
 def test_the_networks_of_a_profile_are_told_so_that_others_can_be_fresh(measured):
     space, profile = measured
     seen = networks_seen(space, profile.protocol.seed)
@@ -80,7 +78,6 @@ def test_the_networks_of_a_profile_are_told_so_that_others_can_be_fresh(measured
 
 
 @pytest.mark.slow  # shares a profile that takes some seconds to measure
-@pytest.mark.xdist_group("measured")
 def test_a_recheck_ties_predictions_to_the_session(measured):
     space, profile = measured
     arch = space.random(np.random.default_rng(5))
