@@ -13,7 +13,7 @@ these networks, and counts violations in the same two ways.
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean
 
@@ -23,7 +23,9 @@ import senas
 from senas.latency import (
     Drift,
     LatencyModel,
+    MeasureNetworks,
     drift_of,
+    measure_in_subprocess,
     networks_seen,
     recheck,
     repeat_error,
@@ -36,7 +38,7 @@ _CANDIDATES = 100_000  # random architectures among which the winners of budgets
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measurement:
+class NetworkLatency:
     """Latency of one network in one measurement session.
 
     Attributes:
@@ -48,21 +50,44 @@ class Measurement:
     at_profile_ms: float
 
 
-def measure(
-    profile: senas.LatencyProfile, archs: Sequence[senas.Architecture], *, repeats: int, seconds: float, seed: int
-) -> dict[str, list[Measurement]]:
+@dataclass(frozen=True, kw_only=True)
+class Sessions:
+    """Settings of the measurement sessions.
+
+    Attributes:
+        repeats: Number of sessions in which each network is measured.
+        seconds: Time limit of a session.
+        seed: Random seed for networks and order.
+        measure: Function that measures the networks of a session.
+    """
+
+    repeats: int
+    seconds: float
+    seed: int
+    measure: MeasureNetworks
+
+
+def measured_in(
+    sessions: Sessions, profile: senas.LatencyProfile, archs: Sequence[senas.Architecture], *, seed: int
+) -> dict[str, list[NetworkLatency]]:
     """Measure each network in several sessions, with other networks each time; return the measurements by digest."""
-    found: dict[str, list[Measurement]] = {arch.digest: [] for arch in archs}
-    for repeat in range(repeats):
+    found: dict[str, list[NetworkLatency]] = {arch.digest: [] for arch in archs}
+    for repeat in range(sessions.repeats):
         order = np.random.default_rng([seed, repeat]).permutation(len(archs))
         for number, group in enumerate(np.array_split(order, max(1, round(len(archs) / _NETWORKS_PER_SESSION)))):
             members = [archs[i] for i in group]
-            session = run_profile_session(profile, members, seconds=seconds, seed=seed + 100 * repeat + number)
+            session = run_profile_session(
+                profile,
+                members,
+                seconds=sessions.seconds,
+                seed=seed + 100 * repeat + number,
+                measure=sessions.measure,
+            )
             drift = drift_of(profile.anchors, session.anchors)
             for arch in members:
                 current_ms = session.networks[arch.digest].estimate_ms
                 at_profile_ms = drift.at_profile_ms(current_ms, profile.network_features(arch).operations)
-                found[arch.digest].append(Measurement(current_ms=current_ms, at_profile_ms=at_profile_ms))
+                found[arch.digest].append(NetworkLatency(current_ms=current_ms, at_profile_ms=at_profile_ms))
     return found
 
 
@@ -76,20 +101,20 @@ def flops_of() -> Callable[[senas.Architecture], float] | None:
 
 
 def against_networks(
-    profile: senas.LatencyProfile, space: senas.SearchSpace, *, networks: int, repeats: int, seconds: float, seed: int
+    sessions: Sessions, profile: senas.LatencyProfile, space: senas.SearchSpace, *, networks: int
 ) -> dict[str, object]:
     """Compare predictions with new measurements of random networks; return the figures by name."""
     used = {arch.digest for arch in networks_seen(space, profile.protocol.seed)}
     if space.size < len(used) + networks:
         raise senas.SenasError(f"networks: found {networks}, allowed: at most {space.size - len(used)} not in a fit")
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([sessions.seed, 1])
     archs: dict[str, senas.Architecture] = {}
     while len(archs) < networks:
         arch = space.random(rng)
         if arch.digest not in used:
             archs[arch.digest] = arch
     chosen = list(archs.values())
-    measurements = measure(profile, chosen, repeats=repeats, seconds=seconds, seed=seed)
+    measurements = measured_in(sessions, profile, chosen, seed=sessions.seed)
     without_drift = profile.drifted(Drift())
     predictions = [without_drift.predict(arch) for arch in chosen]
     current = [profile.predict(arch) for arch in chosen]
@@ -124,10 +149,10 @@ def against_networks(
 
 
 def against_budgets(
-    profile: senas.LatencyProfile, space: senas.SearchSpace, *, winners: int, repeats: int, seconds: float, seed: int
+    sessions: Sessions, profile: senas.LatencyProfile, space: senas.SearchSpace, *, winners: int
 ) -> dict[str, object]:
     """Measure winners of budgets across the latencies of the space; return how many exceed their budgets."""
-    rows = space.random_indices(np.random.default_rng([seed, 2]), _CANDIDATES)
+    rows = space.random_indices(np.random.default_rng([sessions.seed, 2]), _CANDIDATES)
     latency, upper = LatencyModel(space, profile).latencies(rows)
     flops = flops_of()
     size = latency if flops is None else senas.CostModel(space).complexities(rows)[0]
@@ -138,7 +163,7 @@ def against_budgets(
         within = np.flatnonzero(upper <= budget)
         picked.append(space.architecture(space.sample_at(rows[within[np.argmax(size[within])]])))
     distinct = list({arch.digest: arch for arch in picked}.values())
-    found = measure(profile, distinct, repeats=repeats, seconds=seconds, seed=seed + 5000)
+    found = measured_in(sessions, profile, distinct, seed=sessions.seed + 5000)
     exceeded, exceeded_no_drift = 0, 0
     for arch, budget in zip(picked, budgets, strict=True):
         operations = profile.network_features(arch).operations
@@ -152,7 +177,7 @@ def against_budgets(
     }
 
 
-def share(pairs) -> float:
+def share(pairs: Iterable[tuple[float, float]]) -> float:
     """Return the share of pairs whose first value is at most the second."""
     kept = [value <= bound for value, bound in pairs]
     return sum(kept) / len(kept)
@@ -167,8 +192,8 @@ def show(found: dict[str, object]) -> None:
             print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
 
 
-def main() -> None:
-    """Validate a profile and print the figures."""
+def main(measure: MeasureNetworks = measure_in_subprocess) -> None:
+    """Validate a profile and print the figures; `measure` measures the networks of a session."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("profile", help="JSON file of the profile.")
     parser.add_argument("--space", help="Shipped space or TOML file; by default the profile's space by its name.")
@@ -185,12 +210,12 @@ def main() -> None:
         profile = senas.LatencyProfile.load(arguments.profile)
         space = senas.load_space(arguments.space or profile.space.name)
         profile.require(space, profile.device.kind)
-        profile = recheck(profile, seconds=arguments.seconds)
-        options = {"repeats": arguments.repeats, "seconds": arguments.seconds, "seed": arguments.seed}
-        found = against_networks(profile, space, networks=arguments.networks, **options)
+        sessions = Sessions(repeats=arguments.repeats, seconds=arguments.seconds, seed=arguments.seed, measure=measure)
+        profile = recheck(profile, seconds=sessions.seconds, measure=measure)
+        found = against_networks(sessions, profile, space, networks=arguments.networks)
         if arguments.winners:
-            profile = recheck(profile, seconds=arguments.seconds)
-            found |= against_budgets(profile, space, winners=arguments.winners, **options)
+            profile = recheck(profile, seconds=sessions.seconds, measure=measure)
+            found |= against_budgets(sessions, profile, space, winners=arguments.winners)
     except senas.SenasError as error:
         parser.error(str(error))
     if arguments.json:

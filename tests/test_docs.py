@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -54,14 +55,23 @@ def start(command: str) -> None:
 
 
 def call(command: str) -> None:
-    """Run a `senas` command in this process, where torch is imported and Ray runs; others as `start` does."""
+    """Run a command or a Python file in this process, where torch is imported and Ray runs; others as `start` does."""
     program, *arguments = shlex.split(command)
-    if program != "senas":
+    if program == "senas":
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert not ended.value.code, command
+    elif program == "python" and arguments[0].endswith(".py") and ".register(" not in modules_of_this_folder():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(Path.cwd()))
+            runpy.run_path(arguments[0], run_name="__main__")
+    else:
         start(command)
-        return
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert not ended.value.code, command
+
+
+def modules_of_this_folder() -> str:
+    """What the Python files here say. A cell that they register would stay registered in this process."""
+    return "".join(path.read_text() for path in Path().glob("*.py"))
 
 
 def run_page(path: Path, run: Callable[[str], None]) -> None:
@@ -86,7 +96,7 @@ def test_the_readme_runs_as_a_stranger_would_run_it(tmp_path, monkeypatch):
     run_page(ROOT / "README.md", start)
 
 
-@pytest.mark.slow  # searches on Ray, retrains, measures a profile; Python runs in processes that import torch
+@pytest.mark.slow  # searches on Ray, retrains, measures a profile
 @pytest.mark.parametrize("path", [page for page in PAGES[1:] if blocks(page, "bash", "python")], ids=page_name)
 def test_commands_and_python_of_a_page_run(path, tmp_path, monkeypatch, ray_local):
     monkeypatch.chdir(tmp_path)
