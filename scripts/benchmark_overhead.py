@@ -8,6 +8,7 @@ left out: the time is measured from the end of the tenth trial to the end of the
 
 import argparse
 import json
+import logging
 import os
 import tempfile
 import time
@@ -53,6 +54,7 @@ def through_ray_alone(space: senas.SearchSpace, trials: int, concurrency: int) -
     """Return milliseconds per trial of Ray Tune's random search, with the same settings and a trivial trainable."""
     from ray import tune
 
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # it would warn that there are no result files, as in a search
     ends: list[float] = []
 
     class Clock(tune.Callback):

@@ -12,11 +12,12 @@ import pytest
 
 from senas.architecture.network import Part
 from senas.costs.budget import Budget
-from senas.latency.devices.environment import make_mode, network_code, this_device, this_software
+from senas.latency.devices.environment import make_mode, this_device, this_software
 from senas.latency.measurement.samples import Measurement
 from senas.latency.prediction.calibration import Calibration
 from senas.latency.prediction.features import structural_features
 from senas.latency.prediction.validation import validate
+from senas.latency.profile.code_version import network_code
 from senas.latency.profile.profile import LatencyProfile
 from senas.latency.profile.sections import Anchor, Entry, MeasurementProtocol, ProfiledSpace, Provenance
 from senas.runs.config import RunRecord, SearchOptions

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from senas.io.serialization import digest_of as digest_of
     from senas.io.serialization import from_plain as from_plain
     from senas.io.serialization import to_plain as to_plain
+    from senas.io.source_code import source_digest as source_digest
     from senas.io.text import brief as brief
     from senas.io.text import flaw as flaw
     from senas.io.text import name_of as name_of

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from senas.latency.devices.environment import DeviceKind as DeviceKind
     from senas.latency.devices.environment import count_gpus as count_gpus
     from senas.latency.devices.environment import make_mode as make_mode
-    from senas.latency.devices.environment import profile_name as profile_name
-    from senas.latency.devices.environment import source_digest as source_digest
     from senas.latency.devices.factory import open_device as open_device
     from senas.latency.measurement.session import SESSION_SECONDS as SESSION_SECONDS
     from senas.latency.measurement.session import MeasurementSession as MeasurementSession
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from senas.latency.prediction.validation import repeat_error as repeat_error
     from senas.latency.prediction.validation import validate as validate
     from senas.latency.profile.builder import PROFILE_SECONDS as PROFILE_SECONDS
+    from senas.latency.profile.builder import profile_name as profile_name
     from senas.latency.profile.builder import profile_space as profile_space
     from senas.latency.profile.builder import write_profile as write_profile
     from senas.latency.profile.drift_check import drift_of as drift_of

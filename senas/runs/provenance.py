@@ -6,8 +6,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from senas.io import name_of
-from senas.latency import source_digest
+from senas.io import name_of, source_digest
 from senas.runs.config import SearchCode
 from senas.version import __version__
 

@@ -13,7 +13,7 @@ from conftest import formula_profile
 import senas
 from senas.errors import SenasError
 from senas.io.documents import write_json
-from senas.latency.devices.environment import profile_name
+from senas.latency.profile.builder import profile_name
 from senas.nn.weights import save_network
 from senas.report.figure import FigurePoint, FrontFigure, draw_page, draw_static
 

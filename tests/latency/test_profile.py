@@ -10,17 +10,15 @@ import torch
 from conftest import formula_ms, formula_profile, measurement
 
 from senas.errors import SenasError
+from senas.io.source_code import source_digest
 from senas.latency.devices.environment import (
-    current_digest,
-    network_code,
-    profile_name,
-    source_digest,
     this_device,
 )
 from senas.latency.measurement.session import measure_in_process
 from senas.latency.prediction.calibration import Drift
-from senas.latency.profile.builder import profile_space
+from senas.latency.profile.builder import profile_name, profile_space
 from senas.latency.profile.checkpoint import ProfileCheckpoint
+from senas.latency.profile.code_version import current_digest, network_code
 from senas.latency.profile.drift_check import anchor_errors, drift_of, recheck, run_profile_session
 from senas.latency.profile.plan import networks_seen
 from senas.latency.profile.profile import LatencyProfile

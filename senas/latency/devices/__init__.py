@@ -10,12 +10,9 @@ if TYPE_CHECKING:
     from senas.latency.devices.environment import Device as Device
     from senas.latency.devices.environment import DeviceKind as DeviceKind
     from senas.latency.devices.environment import Mode as Mode
-    from senas.latency.devices.environment import NetworkCode as NetworkCode
     from senas.latency.devices.environment import Software as Software
     from senas.latency.devices.environment import count_gpus as count_gpus
-    from senas.latency.devices.environment import current_digest as current_digest
     from senas.latency.devices.environment import make_mode as make_mode
-    from senas.latency.devices.environment import network_code as network_code
     from senas.latency.devices.environment import this_device as this_device
     from senas.latency.devices.environment import this_software as this_software
     from senas.latency.devices.factory import open_device as open_device

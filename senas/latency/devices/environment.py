@@ -1,13 +1,10 @@
-"""Device, mode, software and code that a latency was measured with.
+"""Device, mode and software that a latency was measured with.
 
 A latency is valid only for the combination that it was measured with.
 """
 
-import hashlib
 import os
 import platform
-import re
-import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -25,16 +22,6 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 EXECUTIONS: dict[DeviceKind, tuple[Execution, ...]] = {"cpu": ("eager", "compiled"), "cuda": ("graph", "eager")}
 DTYPES: dict[DeviceKind, tuple[DType, ...]] = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "fp16", "bf16")}
 MAX_BATCH = 4_096
-
-# Digests that version 0.1 recorded for earlier forms of its code, and those of the same networks today.
-_SAME_CODE = {
-    "5dba4217929ea87f": "2352b7aa8eb61e32",
-    "df3be19eda514465": "d0362f971c6c75d8",
-    "011ef29dce66ecc6": "d0362f971c6c75d8",
-}
-
-_SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING}
-_BLOCKS = {tokenize.INDENT: b"\t>", tokenize.DEDENT: b"\t<"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,19 +79,6 @@ class Mode:
         return 2 if self.dtype in ("fp16", "bf16") else 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkCode:
-    """Digests of the source that networks are built with, without its comments and docstrings.
-
-    Attributes:
-        se: Digest of the SE implementation.
-        networks: Digest of all other code that describes and builds networks.
-    """
-
-    se: str
-    networks: str
-
-
 def make_mode(
     device: DeviceKind,
     network_input: Input,
@@ -153,16 +127,6 @@ def _check_kind(kind: str) -> None:
         raise ProfileError(f"device: {one_of(kind, EXECUTIONS)}")
 
 
-def profile_name(space: str, device: DeviceKind, mode: Mode) -> str:
-    """Return the default name of a profile, such as `se-resnet-cifar-cpu-eager-fp32-b1`.
-
-    It is a plain file name, whatever the name of the space: other characters are replaced.
-    """
-    words = [re.sub(r"[^\w.+-]", "_", space), device, mode.execution, mode.dtype]
-    words += [] if mode.memory_format == "contiguous" else [mode.memory_format.replace("_", "-")]
-    return "-".join([*words, f"b{mode.batch}"])
-
-
 def this_device(kind: DeviceKind) -> Device:
     """Return the device of a kind that this process would measure on.
 
@@ -202,21 +166,6 @@ def this_software() -> Software:
     )
 
 
-def network_code() -> NetworkCode:
-    """Return the digests of the code that this process builds networks with."""
-    package = Path(__file__).parent.parent.parent
-    described, built = package / "architecture", package / "nn"
-    block = built / "se.py"
-    others = {described / "se.py", *(path for room in ("layers", "cells") for path in (described / room).glob("*.py"))}
-    others |= {built / name for name in ("build.py", "modules.py", "network.py")}
-    return NetworkCode(se=source_digest(block), networks=source_digest(*sorted(others)))
-
-
-def current_digest(recorded: str) -> str:
-    """Return the current digest of code whose digest was recorded before the modules were moved; others unchanged."""
-    return _SAME_CODE.get(recorded, recorded)
-
-
 def cpu_name() -> str:
     """Return the name of this machine's processor."""
     try:
@@ -229,30 +178,3 @@ def cpu_name() -> str:
     plain = platform.processor() or platform.machine()  # on ARM "aarch64", whatever the core
     codes = [f"{key} {found[key]}" for key in ("CPU implementer", "CPU part", "CPU variant") if key in found]
     return f"{plain} ({', '.join(codes)})" if codes else plain
-
-
-def source_digest(*paths: Path) -> str:
-    """Return a digest, 16 hexadecimal digits, of the code in Python files.
-
-    Comments, docstrings, imports and white space are excluded, so that moving or formatting code does not change it.
-    White space inside an f-string is excluded too: from Python 3.12 on, its expressions are tokens of their own.
-    """
-    found = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            tokens = [token for token in tokenize.tokenize(file.readline) if token.type not in _SILENT]
-        start, skipped = True, False  # at the start of a statement; inside an excluded one
-        for token in tokens:
-            if token.type == tokenize.NEWLINE:
-                found.update(b"" if skipped else b"\n")
-                start, skipped = True, False
-            elif skipped:
-                continue
-            elif token.type in _BLOCKS:
-                found.update(_BLOCKS[token.type])
-            elif start and (token.type == tokenize.STRING or token.string in ("import", "from")):
-                start, skipped = False, True
-            else:
-                found.update("".join(token.string.split()).encode())
-                start = False
-    return found.hexdigest()[:16]

@@ -1,5 +1,6 @@
 """Measurement of a latency profile: the parts of a space, and whole networks to calibrate and to validate on."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from senas.errors import ProfileError
-from senas.latency.devices import DeviceBackend, DeviceKind, Mode, make_mode, network_code, open_device, this_software
+from senas.latency.devices import DeviceBackend, DeviceKind, Mode, make_mode, open_device, this_software
 from senas.latency.measurement import MeasureNetworks, Rounds, measure_in_subprocess, run_session
 from senas.latency.profile.assembly import PART_INTERVAL, assemble
 from senas.latency.profile.checkpoint import PartSamples, ProfileCheckpoint, ProfileTask, checkpoint_path
+from senas.latency.profile.code_version import network_code
 from senas.latency.profile.plan import SESSIONS, Plan, make_plan
 from senas.latency.profile.profile import LatencyProfile
 from senas.nn import build_part
@@ -66,6 +68,16 @@ def profile_space(
     mode = make_mode(device, space.input, execution=execution, dtype=dtype, batch=batch, memory_format=memory_format)
     path = None if checkpoint is None else Path(checkpoint)
     return _measure_space(space, device, mode, float(seconds), float(share), seed, path, progress, measure)
+
+
+def profile_name(space: str, device: DeviceKind, mode: Mode) -> str:
+    """Return the default name of a profile, such as `se-resnet-cifar-cpu-eager-fp32-b1`.
+
+    It is a plain file name, whatever the name of the space: other characters are replaced.
+    """
+    words = [re.sub(r"[^\w.+-]", "_", space), device, mode.execution, mode.dtype]
+    words += [] if mode.memory_format == "contiguous" else [mode.memory_format.replace("_", "-")]
+    return "-".join([*words, f"b{mode.batch}"])
 
 
 def write_profile(

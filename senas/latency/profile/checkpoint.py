@@ -9,8 +9,9 @@ from typing import Literal
 
 from senas.errors import ProfileError
 from senas.io import read_json, write_json
-from senas.latency.devices import Device, Mode, NetworkCode, Software, TimingSample
+from senas.latency.devices import Device, Mode, Software, TimingSample
 from senas.latency.measurement import MeasurementSession
+from senas.latency.profile.code_version import NetworkCode
 
 _MAX_BYTES = 2**28  # maximum size of a checkpoint: ten million samples
 

@@ -13,14 +13,12 @@ from senas.latency.devices import (
     Device,
     DeviceKind,
     Mode,
-    NetworkCode,
     Software,
-    current_digest,
-    network_code,
     this_device,
     this_software,
 )
 from senas.latency.prediction import CONFIDENCE, NO_FEATURES, Calibration, Drift, PredictorFeatures, Validation
+from senas.latency.profile.code_version import NetworkCode, current_digest, network_code
 from senas.latency.profile.sections import Anchor, Entry, Latency, MeasurementProtocol, ProfiledSpace, Provenance
 from senas.spaces import SearchSpace
 

@@ -1,0 +1,41 @@
+"""Version of the code that builds networks, which a profile is valid for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from senas.io import source_digest
+
+# Digests that version 0.1 recorded for earlier forms of its code, and those of the same networks today.
+_SAME_CODE = {
+    "5dba4217929ea87f": "2352b7aa8eb61e32",
+    "df3be19eda514465": "d0362f971c6c75d8",
+    "011ef29dce66ecc6": "d0362f971c6c75d8",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkCode:
+    """Digests of the source that networks are built with, without its comments and docstrings.
+
+    Attributes:
+        se: Digest of the SE implementation.
+        networks: Digest of all other code that describes and builds networks.
+    """
+
+    se: str
+    networks: str
+
+
+def network_code() -> NetworkCode:
+    """Return the digests of the code that this process builds networks with."""
+    package = Path(__file__).parent.parent.parent
+    described, built = package / "architecture", package / "nn"
+    block = built / "se.py"
+    others = {described / "se.py", *(path for room in ("layers", "cells") for path in (described / room).glob("*.py"))}
+    others |= {built / name for name in ("build.py", "modules.py", "network.py")}
+    return NetworkCode(se=source_digest(block), networks=source_digest(*sorted(others)))
+
+
+def current_digest(recorded: str) -> str:
+    """Return the current digest of code whose digest was recorded before the modules were moved; others unchanged."""
+    return _SAME_CODE.get(recorded, recorded)
