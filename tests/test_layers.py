@@ -9,6 +9,8 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
+from senas.testing import SMALL_SPACE
+
 PACKAGE = Path(__file__).parent.parent / "senas"
 
 # From the ground up; a room may import from its own layer and those before it.
@@ -142,21 +144,23 @@ def test_measuring_needs_torch_and_numpy_alone():
 
 
 @pytest.mark.slow  # trains, and measures a profile, in a process that imports torch
-def test_a_bare_device_builds_trains_and_measures_without_ray_nni_and_fvcore():
+def test_a_bare_device_builds_trains_and_measures_without_ray_nni_and_fvcore(tmp_path):
+    (tmp_path / "small.toml").write_text(SMALL_SPACE)
     code = """
 import sys
 for name in ("ray", "nni", "fvcore", "typer", "rich", "moocore", "networkx"):
     sys.modules[name] = None  # importing it now fails
 import senas
-arch = senas.load_space("se-resnet-digits").random(__import__("numpy").random.default_rng(0))
+space = senas.load_space("small.toml")
+arch = space.random(__import__("numpy").random.default_rng(0))
 senas.build_network(arch)
 senas.TrainingEvaluator(data="digits", recipe=senas.Recipe(epochs=1))(arch, 0, lambda epoch, accuracy: None)
 from senas.latency import measure_in_process as here
-profile = senas.profile_space(senas.load_space("se-resnet-digits"), seconds=0.01, measure=here)
+profile = senas.profile_space(space, seconds=0.01, measure=here)
 again = senas.recheck(profile, seconds=0.3, measure=here)
 print(profile.predict(arch).upper_ms > 0, again.space == profile.space)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.stdout.strip() == "True True", done.stderr
 
 

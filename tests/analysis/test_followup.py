@@ -124,10 +124,10 @@ class TestFollowUpTrials:
         assert {trial.purpose for trial in trials if trial.status == "running"} <= {"search"}
         assert sum(trial.purpose == "replicate" for trial in trials) == 6
 
-    @pytest.mark.slow  # follows up on 300 trials
+    @pytest.mark.slow  # follows up on 120 trials
     def test_the_totals_are_what_is_trained(self, tiny, tmp_path):
         followup = FollowUpTrials(tiny, params_problem(tiny), objective="params", seed=0, baseline=True, replicates=6)
-        for trials in (session(tiny, tmp_path / "j.sqlite"), session(tiny, tmp_path / "j.sqlite", trials=300)):
+        for trials in (session(tiny, tmp_path / "j.sqlite"), session(tiny, tmp_path / "j.sqlite", trials=120)):
             baseline = sum(trial.purpose == "baseline" for trial in trials)
             assert followup.total("baseline", trials) == baseline
             assert followup.total("replicate", trials) == 6
