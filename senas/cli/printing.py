@@ -59,9 +59,8 @@ def print_front(run: "Run", trials: "list[Trial]", summary: "RunSummary | None")
     from senas.report import front_caption, front_table, summary_caption
 
     target, budget = console(), run.record.options.budget
-    wide = target.width >= 120
-    target.print(front_table(trials, summary=summary, with_se=wide))
-    if not wide:
+    target.print(front_table(trials, summary=summary, width=target.width))
+    if target.width < 120:
         for trial in trials:
             typer.echo(f"trial {trial.number}: SE {trial.architecture.describe_se()}")
     for line in [*summary_caption(summary, run.objective), *front_caption(trials, budget)]:

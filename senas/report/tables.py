@@ -1,9 +1,10 @@
 """Tables for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,42 +18,45 @@ if TYPE_CHECKING:  # their rooms import libraries that a list of spaces need not
     from senas.latency import LatencyProfile
 
 
-def front_table(front: Sequence[Trial], *, summary: "RunSummary | None", with_se: bool) -> Table:
+def front_table(front: Sequence[Trial], *, summary: "RunSummary | None", width: int) -> Table:
     """Return a table of the Pareto front, with latency columns only if the latency is known.
 
     Args:
         front: Trials of the front, best accuracy first.
         summary: Summary of the run with the estimates of its trials, if there is one.
-        with_se: Whether to add a column that shows where SE sits.
+        width: Number of characters in a line. Below 120 the table leaves out where SE sits, and its lines; below 100
+            also the bound, FLOPs, parameters and the probability of being on the front.
     """
-    predicted = any(trial.cost.latency_ms is not None for trial in front)
-    measured = any(trial.measured_ms is not None for trial in front)
+    wide, narrow = width >= 120, width < 100
+    columns: list[tuple[str, Callable[[Trial], str]]] = [("trial", lambda trial: str(trial.number))]
+    if any(trial.trainings > 1 for trial in front):
+        columns.append(("trainings", lambda trial: str(trial.trainings)))
+    columns.append(("accuracy", lambda trial: f"{trial.accuracy:.2%}"))
+    if summary is not None:
+        estimates = summary.estimates
+        columns.append(("expected accuracy", lambda trial: f"{estimates[trial.digest].accuracy:.2%}"))
+        if not narrow:
+            columns.append(("on front", lambda trial: f"{estimates[trial.digest].on_front:.0%}"))
+    if any(trial.cost.latency_ms is not None for trial in front):
+        columns.append(("predicted ms", lambda trial: _ms(trial.cost.latency_ms)))
+        if not narrow:
+            columns.append(("bound ms", lambda trial: _ms(trial.cost.upper_ms)))
+    if any(trial.measured_ms is not None for trial in front):
+        columns.append(("measured ms", lambda trial: _ms(trial.measured_ms)))
+    if not narrow:
+        columns.append(("FLOPs", lambda trial: show_cost(trial.cost.flops, "flops")))
+        columns.append(("params", lambda trial: show_cost(trial.cost.params, "params")))
     table = Table(title="Pareto front", title_justify="left")
-    repeated = any(trial.trainings > 1 for trial in front)
-    columns = [
-        "trial",
-        *(["trainings"] if repeated else []),
-        "accuracy",
-        *(["expected accuracy", "on front"] if summary else []),
-    ]
-    columns += ["predicted ms", "bound ms"] if predicted else []
-    columns += [*(["measured ms"] if measured else []), "FLOPs", "params"]
-    for name in columns:
+    if not wide:
+        table.box, table.show_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
+    for name, _ in columns:
         table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
-    if with_se:
+    if wide:
         table.add_column("where SE sits")
+        columns.append(("where SE sits", lambda trial: escape(trial.architecture.describe_se())))
     table.add_column("digest", no_wrap=True)
     for trial in front:
-        cost = trial.cost
-        row = [str(trial.number), *([str(trial.trainings)] if repeated else []), f"{trial.accuracy:.2%}"]
-        if summary:
-            estimate = summary.estimates[trial.digest]
-            row += [f"{estimate.accuracy:.2%}", f"{estimate.on_front:.0%}"]
-        row += [_ms(cost.latency_ms), _ms(cost.upper_ms)] if predicted else []
-        row += [_ms(trial.measured_ms)] if measured else []
-        row += [show_cost(cost.flops, "flops"), show_cost(cost.params, "params")]
-        row += [escape(trial.architecture.describe_se())] if with_se else []
-        table.add_row(*row, trial.digest[:8])
+        table.add_row(*(text(trial) for _, text in columns), trial.digest[:8])
     return table
 
 

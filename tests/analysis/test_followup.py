@@ -256,7 +256,7 @@ def test_a_run_with_a_baseline_and_replicates(extended):
     expected = front_figure(extended, replace(summary, templates=(replace(summary.templates[0], accuracy=None),)))
     assert expected.of("plain")[0].spread is not None and not expected.of("all-SE")
     repeated = replace(extended.front()[0], trainings=2)
-    assert "trainings" in [column.header for column in front_table([repeated], summary=None, with_se=False).columns]
+    assert "trainings" in [column.header for column in front_table([repeated], summary=None, width=100).columns]
 
     resumed = senas.resume(extended.folder, execute=run_in_process, evaluate=noisy, trials=7, replicates=4)
     kept = {trial.number: trial for trial in resumed.trials()}

@@ -166,7 +166,7 @@ def use_run(path: Path) -> None:
     run = Run(path.parent)
     assert run.hypervolume() <= 1.0 + 1e-9
     for trial in run.front():
-        Console(file=io.StringIO()).print(front_table([trial], summary=None, with_se=True))
+        Console(file=io.StringIO()).print(front_table([trial], summary=None, width=120))
     with closing(run.open_journal()) as journal:
         assert journal.strategy_state is None or isinstance(journal.strategy_state, dict)
 

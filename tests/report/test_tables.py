@@ -1,12 +1,16 @@
-"""What the commands print of a profile."""
+"""What the commands print of a front and of a profile."""
 
 from dataclasses import replace
 
+import numpy as np
 from conftest import formula_profile
 from rich.console import Console
 
+from senas.analysis.summary import AccuracyEstimate, RunSummary
+from senas.costs.budget import Cost
 from senas.costs.se_cost import se_costs
-from senas.report.tables import profile_lines, se_cost_table
+from senas.report.tables import front_table, profile_lines, se_cost_table
+from senas.runs.trial import Trial
 
 
 def test_a_profile_is_described_by_what_it_covers_and_how_well_it_predicts(tiny):
@@ -46,3 +50,26 @@ def test_what_se_adds_is_a_row_for_each_stage_and_variant_and_a_column_for_each_
         ("4", "standard"),
     ], rows
     assert "-" in rows[-1].split()
+
+
+def test_no_figure_of_a_front_is_cut_off_however_narrow_the_terminal(tiny):
+    cost = Cost(flops=987_654_321, params=98_765_432, latency_ms=123.456, upper_ms=234.567)
+    trial = Trial(
+        number=123, architecture=tiny.random(np.random.default_rng(0)), seed=0, cost=cost, status="finished",
+        accuracy=0.98765, measured_ms=123.987,
+    )  # fmt: skip
+    estimate = AccuracyEstimate(accuracy=0.97531, on_front=1.0)
+    summary = RunSummary(
+        estimates={trial.digest: estimate}, hypervolume=0.5, random_hypervolume=0.4, random_was_trained=False,
+        templates=(),
+    )  # fmt: skip
+    for width, shown in (
+        (60, "123 98.77% 97.53% 123.456 123.987"),
+        (100, "123 98.77% 97.53% 100% 123.456 234.567 123.987 987.654M 98.765M"),
+    ):
+        console = Console(width=width)
+        with console.capture() as captured:
+            console.print(front_table([trial], summary=summary, width=width))
+        lines = captured.get().splitlines()
+        assert max(map(len, lines)) <= width and "\N{HORIZONTAL ELLIPSIS}" not in captured.get()
+        assert f"{shown} {trial.digest[:8]}" in [" ".join(line.split()) for line in lines]
