@@ -62,9 +62,14 @@ def call(command: str) -> None:
             main(arguments)
         assert not ended.value.code, command
     elif program == "python" and arguments[0].endswith(".py") and ".register(" not in modules_of_this_folder():
+        here, before = str(Path.cwd()), set(sys.modules)
         with pytest.MonkeyPatch.context() as patch:
-            patch.syspath_prepend(str(Path.cwd()))
+            patch.syspath_prepend(here)
+            patch.setattr(sys, "argv", arguments)
             runpy.run_path(arguments[0], run_name="__main__")
+        for name in set(sys.modules) - before:  # another page may have a file of the same name
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(here):
+                del sys.modules[name]
     else:
         start(command)
 

@@ -46,7 +46,7 @@ def search(
     ] = None,
     profile: Annotated[
         str | None,
-        Option(help="Latency profile to use, or 'measure' to profile this device first, the default if it is needed."),
+        Option(help="Latency profile to use; 'measure', the default if latency is needed, profiles this device first."),
     ] = None,
     device: DeviceOption = "cpu",
     execution: ExecutionOption = None,

@@ -203,8 +203,8 @@ def _check_resources(options: SearchOptions) -> None:
         if amount > most:
             found = f"found {amount:g}, allowed: at most the {most:g} that Ray has on one node"
             raise OptionError(f"{name.lower()}s_per_trial: {found}")
-    found = " and ".join(f"{amount:g} {name}s" for name, amount in needed.items())
-    raise OptionError(f"cpus_per_trial, gpus_per_trial: found {found}, allowed: what Ray has together on one node")
+    found = " and ".join(f"{amount:g}" for amount in needed.values())
+    raise OptionError(f"cpus_per_trial, gpus_per_trial: found {found}, allowed: at most what one node of Ray has")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Bounded reads of untrusted files, atomic writes, and conversion between files and typed values."""
+"""Bounded reads of untrusted files, atomic writes, conversion between files and typed values, digests of code."""
 
 from typing import TYPE_CHECKING
 

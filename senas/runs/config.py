@@ -12,6 +12,7 @@ from senas.spaces import SearchSpace
 from senas.training import Recipe
 
 MAX_TRIALS = 10**9
+_MAX_CONCURRENCY = 10_000
 _MIN_COST, _MAX_COST = 1e-6, 1e30  # milliseconds or counts; values beyond these limits break the arithmetic
 _BUDGETS = {"latency_budget_ms": "latency_ms", "max_flops": "flops", "max_params": "params"}
 
@@ -70,10 +71,14 @@ class SearchOptions:
         most=1_000,
         resumable=True,
     )
-    concurrency: int = option(help="Trials at a time; by default as many as fit this machine.", least=1, most=10_000)
+    concurrency: int = option(
+        help="Trials at a time; by default as many as fit this machine.", least=1, most=_MAX_CONCURRENCY
+    )
     cpus_per_trial: float = option(1, help="CPU cores, and threads, of a trial.", least=1e-3, most=10_000)
     gpus_per_trial: float = option(
-        help="GPUs of a trial; a fraction shares one. By default 1 if it trains on CUDA, else 0.", least=0, most=10_000
+        help="GPUs of a trial; a fraction shares one. By default 1 if senas trains on CUDA, else 0.",
+        least=0,
+        most=10_000,
     )
     early_stopping: bool = option(False, help="Let ASHA stop the worse trials early (Li et al. 2020).")
     baseline: bool = option(
@@ -105,7 +110,7 @@ class SearchOptions:
 
         Args:
             has_profile: Whether there is a latency profile, which makes latency the default objective.
-            on_cuda: Whether trials train on CUDA, which gives each a GPU by default.
+            on_cuda: Whether senas trains the trials on CUDA, which gives each a GPU by default.
             here: Whether trials run on this machine, whose GPUs are then counted for the default concurrency.
             arguments: Values of fields of this class; the budget as `latency_budget_ms`, `max_flops` and `max_params`.
 
@@ -121,18 +126,22 @@ class SearchOptions:
         given.setdefault("objective", "latency" if has_profile else "flops")
         given.setdefault("gpus_per_trial", 1.0 if on_cuda else 0.0)
         chosen = "concurrency" in given
-        asked = from_plain(
-            cls, {"concurrency": 1, **given}, "search"
-        )  # as a file is checked: it will be written to one
+        # with the checks of a file, since it will be written to one
+        asked = from_plain(cls, {"concurrency": 1, **given}, "search")
         return asked if chosen else replace(asked, concurrency=_default_concurrency(asked, on_cuda and here))
 
 
 def _default_concurrency(options: SearchOptions, by_gpus: bool) -> int:
     """Return the number of trials that this machine's GPUs, or this process's CPU cores, can run at once."""
     if by_gpus and options.gpus_per_trial > 0:
-        return max(1, int(count_gpus() // options.gpus_per_trial))
+        return _fitting(count_gpus(), options.gpus_per_trial)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(cores // options.cpus_per_trial))
+    return _fitting(cores, options.cpus_per_trial)
+
+
+def _fitting(count: int, per_trial: float) -> int:
+    """Return the number of trials that fit `count` cores or GPUs, within the limits of `concurrency`."""
+    return min(max(1, int(count / per_trial * (1 + 1e-9))), _MAX_CONCURRENCY)
 
 
 @dataclass(frozen=True, kw_only=True)

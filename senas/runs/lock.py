@@ -16,7 +16,7 @@ LOCK_FILE = "run.lock"
 def run_lock(folder: Path) -> Iterator[None]:
     """Keep every other process from searching in a folder.
 
-    The lock is released when this process ends, even if it is killed.
+    The lock is released at the end of the block, or with this process, even if it is killed.
 
     Raises:
         RunError: Another process holds the lock, or the folder cannot be written to.

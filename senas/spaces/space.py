@@ -15,9 +15,7 @@ from senas.spaces.stage import Choice, Option, StageSpace, vary
 
 Sample = Mapping[str, Option]
 
-MAX_DISTINCT_CELLS = (
-    2**16
-)  # distinct cells, counted over all choices: 20 times the largest shipped space, a few seconds
+MAX_DISTINCT_CELLS = 2**16  # over all choices: 20 times the largest shipped space, a few seconds
 MAX_NAME = 100  # characters of a name, which becomes part of file names
 
 
@@ -63,7 +61,8 @@ class SearchSpace:
 
         Raises:
             SpaceError: A reachable layer cannot take its input, in which case the message names the stage; or an
-                architecture exceeds the limits of `senas.architecture.limits`; or there are over `MAX_DISTINCT_CELLS`.
+                architecture exceeds the limits of `senas.architecture.limits`; or it has more than
+                `MAX_DISTINCT_CELLS` distinct cells.
         """
         try:
             for part in self.parts:

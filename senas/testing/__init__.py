@@ -1,4 +1,4 @@
-"""Test case of a strategy's contract, and an executor that runs trials in this process.
+"""Test case of a strategy's contract, an executor that runs trials in this process, and a small space for tests.
 
 A strategy passes the contract if a test class that inherits from `StrategyTestCase` passes under pytest:
 

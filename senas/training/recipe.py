@@ -41,7 +41,7 @@ class Recipe:
             raise OptionError(f"schedule: {one_of(self.schedule, get_args(Schedule))}")
         for name, allowed, valid in (
             ("learning_rate", "more than 0", 0 < self.learning_rate < math.inf),
-            ("momentum", "more than 0, less than 1, in Nesterov's form", 0 < self.momentum < 1),
+            ("momentum", "more than 0 and less than 1 (Nesterov momentum)", 0 < self.momentum < 1),
             ("weight_decay", "at least 0", 0 <= self.weight_decay < math.inf),
             ("label_smoothing", "at least 0, less than 1", 0 <= self.label_smoothing < 1),
         ):

@@ -24,6 +24,7 @@ from senas.latency.profile.plan import networks_seen
 from senas.latency.profile.profile import LatencyProfile
 from senas.latency.profile.sections import Entry
 from senas.spaces.toml_file import load_space
+from senas.testing import SMALL_SPACE
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +32,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """A profile of half of the parts of a small space, measured in some seconds."""
-    from conftest import SMALL_SPACE
-
     path = tmp_path_factory.mktemp("measured") / "tiny.toml"
     path.write_text(SMALL_SPACE)
     space = load_space(path)
@@ -218,8 +217,8 @@ def test_other_software_is_told_and_not_refused(tiny):
         (lambda d: d["mode"].pop("batch"), "mode: missing key 'batch'"),
         (lambda d: d["mode"].update(dtype="fp8"), "mode: dtype: found 'fp8'"),
         (lambda d: d.update(units="s"), "unknown key, found 'units', did you mean 'unit'"),
-        (lambda d: d.pop("hashes"), "or none, for anchors, calibration, code, device"),
-        (lambda d: d["hashes"].pop("entries"), "hashes: found a hash without its section, or none, for entries"),
+        (lambda d: d.pop("hashes"), "hashes: missing for anchors, calibration, code, device"),
+        (lambda d: d["hashes"].pop("entries"), "hashes: missing for entries"),
         # What could be, but is not what was written: found by the hash of its section.
         (lambda d: entry(d).update(estimate_ms=entry(d)["estimate_ms"] + 2**-40), "entries: found content of hash"),
         (lambda d: d["entries"].popitem(), "entries: found content of hash"),
@@ -268,6 +267,12 @@ def test_the_digest_of_code_sees_what_it_does_and_no_comments(tmp_path):
         path.write_text(content)
         digests.append(source_digest(path))
     assert digests[0] == digests[1] != digests[2]
+    path = tmp_path / "text.py"
+    digests = []
+    for content in ('x.split(" ")\n', 'x.split("")\n', 'f"{x - 1}"\n', 'f"{x-1}"\n'):
+        path.write_text(f"y = {content}")
+        digests.append(source_digest(path))
+    assert digests[0] != digests[1] != digests[2] == digests[3]
     assert network_code().se != network_code().networks
 
 

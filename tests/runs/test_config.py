@@ -26,6 +26,8 @@ def test_as_many_trials_run_at_a_time_as_the_machine_has_gpus_or_cores_for(monke
     assert environment.count_gpus() == 4
     assert asked(on_cuda=True).concurrency == 4
     assert asked(on_cuda=True, gpus_per_trial=0.5).concurrency == 8
+    assert asked(on_cuda=True, gpus_per_trial=0.1).concurrency == 40  # 4 // 0.1 is 39
+    assert asked(on_cuda=True, gpus_per_trial=1e-9).concurrency == 10_000
     assert asked(on_cuda=True, here=False).concurrency == 8  # the cluster's GPUs are not known yet
     assert asked(on_cuda=True, gpus_per_trial=0).concurrency == 8
 

@@ -239,7 +239,7 @@ def test_pixel_statistics_are_those_of_numpy():
     [
         ({"schedule": "cosin"}, "schedule: found 'cosin', did you mean 'cosine'?"),
         ({"learning_rate": float("nan")}, "learning_rate: found nan, allowed: more than 0"),
-        ({"momentum": 0.0}, "momentum: found 0.0, allowed: more than 0, less than 1"),
+        ({"momentum": 0.0}, "momentum: found 0.0, allowed: more than 0 and less than 1"),
         ({"weight_decay": -1e-4}, "weight_decay: found -0.0001, allowed: at least 0"),
         ({"label_smoothing": 1.0}, "label_smoothing: found 1.0, allowed: at least 0, less than 1"),
         ({"epochs": 0}, "epochs and batch: found 0 and 64, allowed: at least 1"),

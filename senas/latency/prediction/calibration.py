@@ -95,11 +95,11 @@ class Drift:
         return cls(factor=float(factor), ms_per_operation=float(per_operation))
 
     def current_ms(self, at_profile_ms: float, operations: int) -> float:
-        """Convert a latency when the profile was made to the current latency."""
+        """Return the current latency, given the latency at the time of the profile."""
         return self.factor * at_profile_ms + self.ms_per_operation * operations
 
     def at_profile_ms(self, current_ms: float, operations: int) -> float:
-        """Convert a current latency to the latency when the profile was made, the inverse of `current_ms`."""
+        """Return the latency at the time of the profile, given the current one; the inverse of `current_ms`."""
         return (current_ms - self.ms_per_operation * operations) / self.factor
 
 

@@ -1,4 +1,4 @@
-"""Latency profiles: measurement plan, builder, file and sections, look-ups, and the check of drift on this machine."""
+"""Latency profiles: measurement plan, builder, file and sections, look-ups, drift, code that they are valid for."""
 
 from typing import TYPE_CHECKING
 

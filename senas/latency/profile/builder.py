@@ -52,8 +52,8 @@ def profile_space(
         dtype: Number format, see `senas.latency.DTYPES`.
         batch: Images per forward pass.
         memory_format: `contiguous` or `channels_last`.
-        seconds: Time limit of the measuring. Preparation is not included, and with large networks the minimum number of
-            rounds can exceed the limit. It ends sooner if every estimate is precise enough.
+        seconds: Time limit of the measurement, without preparation. The minimum number of rounds of large networks may
+            exceed it; the measurement ends sooner if every estimate is precise enough.
         share: Share of the parts with SE to measure; the others are imputed from them.
         seed: Random seed for networks, images and order.
         checkpoint: File that keeps what was measured, so that the call can be repeated after an interrupt. The caller

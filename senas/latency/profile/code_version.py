@@ -8,8 +8,8 @@ from senas.io import source_digest
 # Digests that version 0.1 recorded for earlier forms of its code, and those of the same networks today.
 _SAME_CODE = {
     "5dba4217929ea87f": "2352b7aa8eb61e32",
-    "df3be19eda514465": "d0362f971c6c75d8",
-    "011ef29dce66ecc6": "d0362f971c6c75d8",
+    "df3be19eda514465": "497459c601b62d83",
+    "011ef29dce66ecc6": "497459c601b62d83",
 }
 
 
@@ -37,5 +37,5 @@ def network_code() -> NetworkCode:
 
 
 def current_digest(recorded: str) -> str:
-    """Return the current digest of code whose digest was recorded before the modules were moved; others unchanged."""
+    """Return the digest that the code of a recorded digest has today; an unknown digest is returned unchanged."""
     return _SAME_CODE.get(recorded, recorded)

@@ -65,7 +65,7 @@ class LatencyProfile:
         ratios = self.calibration.ratios
         wrong = next((ratio for last, ratio in zip((0, *ratios), ratios, strict=False) if not 0 < ratio >= last), None)
         if not ratios or wrong is not None:
-            found = "none" if not ratios else f"{wrong} out of order"
+            found = "none" if wrong is None else f"{wrong}" if not wrong > 0 else f"{wrong} out of order"
             raise ProfileError(f"calibration.ratios: found {found}, expected more than 0, in ascending order")
         for name, value in (
             ("calibration: scale", self.calibration.scale),
@@ -226,8 +226,8 @@ class LatencyProfile:
         assert isinstance(data, dict)
         hashes = from_plain(dict[str, str], hashes, f"{path}: {_HASHES}")
         if set(hashes) != set(data):
-            differ = ", ".join(sorted(set(hashes) ^ set(data)))
-            raise ProfileError(f"{path}: {_HASHES}: found a hash without its section, or none, for {differ}")
+            missing, extra = (", ".join(sorted(each)) for each in (set(data) - set(hashes), set(hashes) - set(data)))
+            raise ProfileError(f"{path}: {_HASHES}: {f'missing for {missing}' if missing else f'no section {extra}'}")
         for name, expected in hashes.items():
             found = digest_of(data[name])
             if found != expected:

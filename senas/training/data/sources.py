@@ -109,6 +109,8 @@ def imagefolder(path: Path, network_input: Input) -> Dataset:
         if not (path / name).is_dir():
             raise DataError(f"{path}: missing folder '{name}', expected train/CLASS/ and test/CLASS/")
     library = _require_datasets()
+    from PIL.Image import DecompressionBombError
+
     size, gray = network_input.size, network_input.channels == 1
 
     def split(rows: Any) -> Split:
@@ -118,7 +120,9 @@ def imagefolder(path: Path, network_input: Input) -> Dataset:
     try:
         loaded = library.load_dataset("imagefolder", data_dir=str(path))
         train, test = split(loaded["train"]), split(loaded["test"])
-    except (OSError, ValueError, RuntimeError) as error:  # a damaged image too: images are decoded one by one
+    except DataError:
+        raise
+    except (OSError, ValueError, RuntimeError, DecompressionBombError) as error:  # images are decoded one by one
         raise DataError(f"{path}: cannot be read as folders of images ({error})") from None
     classes = len(loaded["train"].features["label"].names)
     return Dataset(name=f"imagefolder:{path.resolve()}", train=train, test=test, classes=classes)
