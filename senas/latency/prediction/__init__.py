@@ -1,4 +1,9 @@
-"""Prediction of latency from measurements: predictor features, calibration, imputation, bounds, validation."""
+"""Prediction of latencies from what a profile measured.
+
+`calibration` predicts the latency of a part or a network from its features, with an upper bound, and describes drift.
+`features` counts what needs no measurement, `imputation` estimates the parts that were not measured, and `validation`
+compares predictions with measurements.
+"""
 
 from typing import TYPE_CHECKING
 
