@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -198,9 +199,11 @@ def test_compiled_modules_keep_their_code_apart(mode):
     backend = CpuBackend(replace(mode, execution="compiled"))
     with backend.running():
         for size in range(4, 14):  # its limit is 8
+            start = time.thread_time()
             take = backend.prepare(nn.Sequential(nn.ReLU()), (1, 2, size, size), torch.Generator().manual_seed(0))
-            sample = take() or take()
-            assert sample is not None and sample.ms < 50
+            compiling_ms = 1e3 * (time.thread_time() - start)
+            sample = next(filter(None, (take() for _ in range(1_000))))  # one that was not preempted
+            assert sample.ms < compiling_ms / 10  # it does not compile again
 
 
 def test_parts_rotate_among_as_many_copies_as_a_network_has_weights_and_memory_allows():
