@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from senas.errors import RunError
-from senas.io import load_json, replacing
+from senas.io import load_json, replacing, show
 from senas.nn import load_tensors, require_same
 
 
@@ -29,11 +29,17 @@ def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, 
         file.write(content)
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, object] | None:
+def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, value: str) -> tuple[int, float] | None:
     """Restore a network and its optimizer from a checkpoint.
 
+    Args:
+        path: Path of the file.
+        network: Network to restore.
+        optimizer: Optimizer of its parameters.
+        value: Name of the number that the metadata holds beside `epoch`, such as `loss`.
+
     Returns:
-        The metadata of the checkpoint; `None` if there is no checkpoint.
+        The number of epochs done and the value after them; `None` if there is no checkpoint.
 
     Raises:
         RunError: Not a checkpoint of this network; neither network nor optimizer has been changed.
@@ -47,13 +53,16 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD) 
         tensors, texts = load_tensors(path, sum(tensor.nbytes for tensor in expected.values()))
         require_same(expected, tensors, str(path))
         metadata = {name: load_json(text) for name, text in texts.items()}
+        epoch, found = metadata.get("epoch"), metadata.get(value)
+        if not isinstance(epoch, int) or not isinstance(found, float):
+            raise RunError(f"found epoch {show(epoch)} and {value} {show(found)}, expected numbers")
     except (RunError, ValueError, RecursionError) as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise RunError(f"{path}: not a checkpoint of this network ({reason}); delete it to start again") from None
     network.load_state_dict({name: tensors[f"network.{name}"] for name in state})
     for name, parameter in parameters.items():
         optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter.device)
-    return metadata
+    return epoch, found
 
 
 def _momenta(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:

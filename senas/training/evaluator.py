@@ -7,12 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from senas.architecture import Architecture, Input
 from senas.errors import RunError
 from senas.io import digest_of, name_of, to_plain
-from senas.nn import Network, build_network
+from senas.nn import build_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import DataFunction, Dataset, load_data, located
 from senas.training.loop import make_optimizer, pixel_statistics, top1_accuracy, train_epochs
@@ -66,7 +64,10 @@ class TrainingEvaluator:
         network = build_network(arch, seed=seed).to(self.device)
         optimizer = make_optimizer(network, self.recipe)
         path = self._checkpoint(arch, seed, getattr(report, "folder", None))
-        epoch, accuracy = (0, 0.0) if path is None else _restore(path, network, optimizer)
+        epoch, accuracy = 0, 0.0
+        if path is not None:
+            with suppress(RunError):  # a damaged checkpoint: the training is repeated, to the same result
+                epoch, accuracy = load_checkpoint(path, network, optimizer, "accuracy") or (0, 0.0)
         saved = time.monotonic()
         for epoch, _ in train_epochs(network, optimizer, data, self.recipe, seed=seed, start=epoch):  # noqa: B020
             accuracy = top1_accuracy(network, data.test, statistics)
@@ -92,16 +93,6 @@ class _LoadedData:
 
     def __call__(self, network_input: Input) -> Dataset:  # noqa: ARG002  # the data was loaded for this input
         return self.dataset
-
-
-def _restore(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
-    """Return the number of epochs done and the accuracy after them; (0, 0.0) without a readable checkpoint."""
-    try:
-        metadata = load_checkpoint(path, network, optimizer) or {}
-    except RunError:  # the training is repeated, to the same result
-        return 0, 0.0
-    epoch, accuracy = metadata.get("epoch"), metadata.get("accuracy")
-    return (epoch, accuracy) if isinstance(epoch, int) and isinstance(accuracy, float) else (0, 0.0)
 
 
 @lru_cache(maxsize=2)

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import torch
-
 from senas.architecture import Architecture
 from senas.errors import RunError
 from senas.io import os_reason, read_json, write_json
-from senas.nn import WEIGHTS_FILE, Network, build_network, save_network
+from senas.nn import WEIGHTS_FILE, build_network, save_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import Dataset
 from senas.training.loop import make_optimizer, pixel_statistics, top1_accuracy, train_epochs
@@ -91,7 +89,7 @@ def retrain(
     data = data.to(device)
     network = build_network(arch, seed=seed).to(device)
     optimizer = make_optimizer(network, recipe)
-    epoch, loss = _restore(out / CHECKPOINT_FILE, network, optimizer)
+    epoch, loss = load_checkpoint(out / CHECKPOINT_FILE, network, optimizer, "loss") or (0, float("nan"))
     start = time.monotonic()
     for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=seed, start=epoch):  # noqa: B020
         save_checkpoint(out / CHECKPOINT_FILE, network, optimizer, {"epoch": epoch, "loss": loss})
@@ -128,18 +126,3 @@ def _differences(found: RetrainArguments, asked: RetrainArguments) -> list[tuple
     pairs = [(f.name, getattr(found, f.name), getattr(asked, f.name)) for f in fields(asked) if f.name != "recipe"]
     pairs += [(f.name, getattr(found.recipe, f.name), getattr(asked.recipe, f.name)) for f in fields(asked.recipe)]
     return [pair for pair in pairs if pair[1] != pair[2]]
-
-
-def _restore(path: Path, network: Network, optimizer: torch.optim.SGD) -> tuple[int, float]:
-    """Load the checkpoint if there is one.
-
-    Returns:
-        The number of epochs done and the loss of the last one; (0, NaN) without a checkpoint.
-    """
-    metadata = load_checkpoint(path, network, optimizer)
-    if metadata is None:
-        return 0, float("nan")
-    epoch, loss = metadata.get("epoch"), metadata.get("loss")
-    if not isinstance(epoch, int) or not isinstance(loss, float):
-        raise RunError(f"{path}: found epoch {epoch!r} and loss {loss!r}, expected numbers; delete it to start again")
-    return epoch, loss

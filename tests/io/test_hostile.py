@@ -144,7 +144,7 @@ def write_checkpoint(folder: Path) -> None:
 
 def use_checkpoint(path: Path) -> None:
     network = senas.build_network(tiny_architecture())
-    load_checkpoint(path, network, make_optimizer(network, Recipe()))
+    load_checkpoint(path, network, make_optimizer(network, Recipe()), "loss")
 
 
 def write_run(folder: Path) -> None:

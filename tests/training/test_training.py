@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from senas.architecture.cells.basic import Basic
 from senas.architecture.layers.heads import LinearHead
@@ -340,7 +341,7 @@ def test_a_trial_that_was_stopped_goes_on_from_its_last_checkpoint(tiny, tmp_pat
     assert len([*tmp_path.glob("*.safetensors")]) == 2
 
 
-@pytest.mark.parametrize("what", ["full", "damaged"])
+@pytest.mark.parametrize("what", ["full", "damaged", "mislabelled"])
 def test_a_checkpoint_that_cannot_be_written_or_read_costs_nothing_but_time(tiny, tmp_path, monkeypatch, what):
     monkeypatch.setattr("senas.training.evaluator.CHECKPOINT_SECONDS", 0.0)
     arch, evaluator = tiny.random(np.random.default_rng(0)), TrainingEvaluator(data="digits", recipe=Recipe(epochs=2))
@@ -359,7 +360,10 @@ def test_a_checkpoint_that_cannot_be_written_or_read_costs_nothing_but_time(tiny
     else:
         evaluator(arch, 0, Report())
         (path,) = Report.folder.iterdir()
-        path.write_bytes(path.read_bytes()[:-10])
+        if what == "damaged":
+            path.write_bytes(path.read_bytes()[:-10])
+        else:  # whole, but it does not say after which epoch: its weights must not be trained on
+            save_file(load_file(path), path, metadata={"accuracy": "0.5"})
     report = Report()
     assert evaluator(arch, 0, report) == evaluator(arch, 0, lambda *_: None)
     assert report.seen == [1, 2]
