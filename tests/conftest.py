@@ -11,7 +11,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run in two processes;
 import pytest
 
 from senas.architecture.network import Part
-from senas.costs.budget import Budget
 from senas.latency.devices.environment import make_mode, this_device, this_software
 from senas.latency.measurement.samples import Measurement
 from senas.latency.prediction.calibration import Calibration
@@ -20,7 +19,7 @@ from senas.latency.prediction.validation import validate
 from senas.latency.profile.code_version import network_code
 from senas.latency.profile.profile import LatencyProfile
 from senas.latency.profile.sections import Anchor, Entry, MeasurementProtocol, ProfiledSpace, Provenance
-from senas.runs.config import RunRecord, SearchOptions
+from senas.runs.config import RunRecord
 from senas.spaces.space import SearchSpace
 from senas.spaces.toml_file import load_space
 from senas.testing import SMALL_SPACE
@@ -112,28 +111,9 @@ def formula_profile(space: SearchSpace, **changes) -> LatencyProfile:
 
 def run_record(space: SearchSpace, **changes) -> RunRecord:
     """What a run of a space says of itself."""
-    options = SearchOptions(
-        strategy="random",
-        objective="params",
-        budget=Budget(),
-        trials=10,
-        seed=0,
-        concurrency=1,
-        cpus_per_trial=1.0,
-        gpus_per_trial=0.0,
-    )
-    fields = {
-        "created": "2026-01-01T00:00:00+00:00",
-        "version": "0",
-        "space": space,
-        "space_digest": space.digest,
-        "profile_digest": None,
-        "options": options,
-        "trials": 10,
-        "reference_cost": 1e6,
-        "training": None,
-    }
-    return RunRecord(**{**fields, **changes})
+    from senas.testing.sessions import made_up_record  # here, since it imports Ray and NNI, which takes seconds
+
+    return replace(made_up_record(space, trials=10), **changes)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from senas.report import Display
     from senas.runs import Run
     from senas.spaces import SearchSpace
+    from senas.training import TrainingEvaluator
 
 
 @with_options(SearchOptions, chosen=lambda _name, _info: True)
@@ -141,11 +142,10 @@ class _Request:
 
 def _search(request: _Request, folder: Path) -> "Run":
     """Profile this device if that is asked for, search, and measure the front again; return the run."""
-    _check_training(request)
+    evaluate = _make_evaluator(request)
     from senas.execution import measure_front
     from senas.execution import search as search_space
     from senas.report import Display
-    from senas.training import Recipe, TrainingEvaluator
 
     with Display(progress_console()) as display:
         profile = _open_profile(request, display)
@@ -158,7 +158,7 @@ def _search(request: _Request, folder: Path) -> "Run":
 
         run = search_space(
             request.space,
-            evaluate=TrainingEvaluator(data=request.data, recipe=Recipe(epochs=request.epochs), device=request.device),
+            evaluate=evaluate,
             out=folder,
             profile=profile,
             address=request.address,
@@ -172,16 +172,19 @@ def _search(request: _Request, folder: Path) -> "Run":
     return run
 
 
-def _check_training(request: _Request) -> None:
-    """Raise a `SenasError` if the device, the recipe or the data cannot be trained with."""
+def _make_evaluator(request: _Request) -> "TrainingEvaluator":
+    """Return the evaluator of the trials; raise a `SenasError` if the device, recipe or data cannot be trained with."""
     from senas.training import Recipe, load_data
 
     check_device(request.device, here=request.address is None)
     if request.device == "cuda" and request.options.get("gpus_per_trial") == 0:
         raise OptionError("--gpus-per-trial: found 0, allowed with --device cuda: more than 0")
-    Recipe(epochs=request.epochs)
+    recipe = Recipe(epochs=request.epochs)
     largest = request.space.costliest(lambda part: part.out_shape.channels)
     load_data(request.data, request.space.input).require(largest)
+    from senas.training import TrainingEvaluator  # after the checks, since torch is slow to import
+
+    return TrainingEvaluator(data=request.data, recipe=recipe, device=request.device)
 
 
 def _open_profile(request: _Request, display: "Display") -> "LatencyProfile | None":

@@ -106,7 +106,7 @@ def replay_session(
     Returns:
         The trials so far, without their times.
     """
-    journal = Journal(path, write=True) if path.exists() else Journal.create(path, _record(space, trials))
+    journal = Journal(path, write=True) if path.exists() else Journal.create(path, made_up_record(space, trials))
     live: deque[tuple[str, dict[str, Any]]] = deque()
     with (
         closing(journal),
@@ -147,7 +147,8 @@ def _step(searcher: StrategySearcher, live: deque[tuple[str, dict[str, Any]]], o
     return True
 
 
-def _record(space: SearchSpace, trials: int) -> RunRecord:
+def made_up_record(space: SearchSpace, trials: int) -> RunRecord:
+    """Return the record of a run without budget, profile and training."""
     options = SearchOptions(
         strategy="random",
         objective="params",

@@ -19,13 +19,13 @@ from senas.runs.run import Run
 from senas.strategies.candidates import every_row, key
 from senas.strategies.nni_own import Random
 from senas.strategies.table import STRATEGIES
-from senas.testing import run_in_process
+from senas.testing import digest_accuracy, run_in_process
 
 resume = partial(senas.resume, execute=run_in_process)
 
 
 def by_digest(arch, seed, report):
-    return int(arch.digest, 16) % 1000 / 1000
+    return digest_accuracy(arch)
 
 
 def by_params(arch, seed, report):
