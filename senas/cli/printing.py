@@ -5,23 +5,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from senas.errors import RunError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # rich is imported when something is printed with it, which a refusal need not wait for
+    from rich.console import Console
+
     from senas.analysis import RunSummary
     from senas.runs import Run, Trial
 
 
-def console() -> Console:
+def console() -> "Console":
     """Return the console for results: standard output, wide enough for a table if it is not a terminal."""
+    from rich.console import Console
+
     plain = Console()
     return plain if plain.is_terminal else Console(width=140)
 
 
-def progress_console() -> Console:
+def progress_console() -> "Console":
     """Return the console for progress and notes: standard error."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 

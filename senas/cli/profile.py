@@ -29,7 +29,7 @@ def profile(
 
     After an interrupt, repeat the command to continue.
     """
-    from senas.latency import make_mode, profile_name
+    from senas.latency import make_mode
     from senas.spaces import load_space
 
     loaded, batches = load_space(space), tuple(batch or (1,))
@@ -45,7 +45,7 @@ def profile(
     if not 0 < share <= 1 or not 0 < seconds < float("inf"):
         raise OptionError(f"--share, --seconds: found {share:g} and {seconds:g}, allowed: 0 < share <= 1, 0 < seconds")
     from senas.costs import se_costs, summarize_se_costs
-    from senas.latency import write_profile
+    from senas.latency import profile_name, write_profile
     from senas.report import Display, profile_lines, se_cost_table
 
     measured = []

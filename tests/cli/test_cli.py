@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -115,6 +117,34 @@ def test_wrong_input_is_one_line_and_status_2(cli, arguments, message):
     assert message in err
     assert err.count("\n") == 1 and "Traceback" not in err
     assert out == ""
+
+
+def test_wrong_input_is_refused_without_importing_what_is_slow_to_import(tmp_path):
+    """In a process of its own, in which importing any of it fails; `scripts/benchmark_startup.py` measures the time."""
+    refused = [
+        ("search", "se-resnet-digit"),
+        ("search", "se-resnet-digits", "--strategy", "tep"),
+        ("search", "se-resnet-digits", "--execution", "graph"),
+        ("search", "se-resnet-digits", "--data", "digit"),
+        ("search", "se-resnet-digits", "--data", "npz:nowhere.npz"),
+        ("search", "se-resnet-cifar", "--data", "digits"),
+        ("profile", "se-resnet-digits", "--dtype", "fp12"),
+        ("complexity", "vgg61"),
+        *((command, "nowhere") for command in ("front", "resume", "retrain")),
+    ]
+    code = f"""
+import sys
+for name in ("torch", "ray", "nni", "fvcore", "scipy", "matplotlib"):
+    sys.modules[name] = None
+from senas.cli import main
+for arguments in {refused!r}:
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        print(ended.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stdout.split() == ["2"] * len(refused), done.stderr
 
 
 @pytest.mark.slow  # measures the anchors of a profile again, in processes that import torch
