@@ -8,18 +8,29 @@ is the same without the drift since the start, which a machine that nobody else 
 takes, for each of N budgets, the network with the most FLOPs among many whose bound is within the budget, measures
 these networks, and counts violations in the same two ways.
 
+FLOPs alone, as a straight line fitted to the same networks, are judged beside the prediction. Where fvcore is not
+installed, as on a device that only has torch, the measurements are kept with `--json` and FLOPs added elsewhere:
+
     python scripts/validate_profile.py profiles/se-resnet-cifar-cpu-eager-fp32-b1.json --networks 60 --winners 20
+    python scripts/validate_profile.py gpu.json --json > measured.json
+    python scripts/validate_profile.py gpu.json --measured measured.json
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from statistics import mean
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for a checkout that is not installed
 
 import numpy as np
 
 import senas
+from senas.io import from_plain, read_plain
 from senas.latency import (
     Drift,
     LatencyModel,
@@ -93,36 +104,54 @@ def measured_in(
 
 def flops_of() -> Callable[[senas.Architecture], float] | None:
     """Return a function that counts FLOPs; `None` if fvcore is not installed."""
-    try:
-        from senas.costs import complexity
-    except ImportError:
+    if find_spec("fvcore") is None:
         return None
-    return lambda arch: complexity(arch).flops
+    return lambda arch: senas.complexity(arch).flops
 
 
-def against_networks(
-    sessions: Sessions, profile: senas.LatencyProfile, space: senas.SearchSpace, *, networks: int
-) -> dict[str, object]:
-    """Compare predictions with new measurements of random networks; return the figures by name."""
+@dataclass(frozen=True, kw_only=True)
+class NetworkRow:
+    """Prediction and measurements of one network, as in the JSON that this script prints.
+
+    Attributes:
+        digest: Digest of the network.
+        predicted_ms: Predicted latency, without drift.
+        measured_ms: Mean of the measured latencies, with the drift of each session removed.
+    """
+
+    digest: str
+    predicted_ms: float
+    measured_ms: float
+
+
+def fresh_networks(
+    profile: senas.LatencyProfile, space: senas.SearchSpace, *, networks: int, seed: int
+) -> list[senas.Architecture]:
+    """Return random networks that the profile has not seen."""
     used = {arch.digest for arch in networks_seen(space, profile.protocol.seed)}
     if space.size < len(used) + networks:
         raise senas.SenasError(f"networks: found {networks}, allowed: at most {space.size - len(used)} not in a fit")
-    rng = np.random.default_rng([sessions.seed, 1])
+    rng = np.random.default_rng([seed, 1])
     archs: dict[str, senas.Architecture] = {}
     while len(archs) < networks:
         arch = space.random(rng)
         if arch.digest not in used:
             archs[arch.digest] = arch
-    chosen = list(archs.values())
+    return list(archs.values())
+
+
+def against_networks(
+    sessions: Sessions, profile: senas.LatencyProfile, chosen: Sequence[senas.Architecture]
+) -> dict[str, object]:
+    """Compare predictions with new measurements of networks; return the figures by name."""
     measurements = measured_in(sessions, profile, chosen, seed=sessions.seed)
     without_drift = profile.drifted(Drift())
     predictions = [without_drift.predict(arch) for arch in chosen]
     current = [profile.predict(arch) for arch in chosen]
     times = [[each.at_profile_ms for each in measurements[arch.digest]] for arch in chosen]
     measured = [mean(single) for single in times]
-    noise = repeat_error(times)
     found: dict[str, object] = asdict(
-        validate([latency.latency_ms for latency in predictions], measured, repeat_error=noise)
+        validate([latency.latency_ms for latency in predictions], measured, repeat_error=repeat_error(times))
     )
     found["coverage"] = share(
         (each.current_ms, latency.upper_ms)
@@ -137,15 +166,28 @@ def against_networks(
         latency.latency_ms / plain.latency_ms for latency, plain in zip(current, predictions, strict=True)
     ]
     found["drift_at_the_start"], found["drift_later"] = float(np.median(drifts_at_start)), float(np.median(drifts))
-    flops = flops_of()
-    if flops is not None:
-        columns = np.array([(1.0, flops(arch)) for arch in chosen])  # (n, 2)
-        targets = np.array(measured)
-        fit, *_ = np.linalg.lstsq(columns / targets[:, None], np.ones(len(targets)), rcond=None)
-        # fitted on the networks that it is judged by, so this is its best case
-        linear = validate((columns @ fit).tolist(), measured, repeat_error=noise)
-        found["flops_linear"] = {"mean_error": linear.mean_error, "spearman": linear.spearman}
+    found["rows"] = [
+        asdict(NetworkRow(digest=arch.digest, predicted_ms=latency.latency_ms, measured_ms=ms))
+        for arch, latency, ms in zip(chosen, predictions, measured, strict=True)
+    ]
     return found
+
+
+def judge_flops(archs: Sequence[senas.Architecture], rows: Sequence[NetworkRow]) -> dict[str, float] | None:
+    """Return how well FLOPs alone predict the measured latencies; `None` if fvcore is not installed.
+
+    The straight line is fitted on the networks that it is judged by, so this is its best case.
+    """
+    flops = flops_of()
+    if flops is None:
+        return None
+    if [arch.digest for arch in archs] != [row.digest for row in rows]:
+        raise senas.SenasError("--measured: found other networks than those of --networks and --seed")
+    columns = np.array([(1.0, flops(arch)) for arch in archs])  # (n, 2)
+    targets = np.array([row.measured_ms for row in rows])
+    fit, *_ = np.linalg.lstsq(columns / targets[:, None], np.ones(len(targets)), rcond=None)
+    linear = validate((columns @ fit).tolist(), targets.tolist(), repeat_error=0.0)
+    return {"mean_error": linear.mean_error, "spearman": linear.spearman}
 
 
 def against_budgets(
@@ -183,12 +225,19 @@ def share(pairs: Iterable[tuple[float, float]]) -> float:
     return sum(kept) / len(kept)
 
 
+def _read_figures(path: Path) -> dict[str, object]:
+    found = read_plain(path)
+    if not isinstance(found, dict):
+        raise senas.SenasError(f"{path}: found {type(found).__name__}, expected what --json printed")
+    return found
+
+
 def show(found: dict[str, object]) -> None:
     """Print each figure on a line with its name."""
     for name, value in found.items():
         if isinstance(value, dict):
             print(f"{name}: " + ", ".join(f"{key} {item:.4f}" for key, item in value.items()))
-        else:
+        elif name != "rows":
             print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
 
 
@@ -202,6 +251,7 @@ def main(measure: MeasureNetworks = measure_in_subprocess) -> None:
     parser.add_argument("--repeats", type=int, default=2, help="Number of sessions in which each network is measured.")
     parser.add_argument("--seconds", type=float, default=7.5, help="Time limit of a session.")
     parser.add_argument("--seed", type=int, default=1, help="Random seed for networks and order.")
+    parser.add_argument("--measured", type=Path, help="JSON of an earlier run, to add FLOPs to; nothing is measured.")
     parser.add_argument("--json", action="store_true", help="Print JSON.")
     arguments = parser.parse_args()
     if arguments.networks < 2 or arguments.winners < 0 or arguments.repeats < 2 or not arguments.seconds > 0:
@@ -209,13 +259,22 @@ def main(measure: MeasureNetworks = measure_in_subprocess) -> None:
     try:
         profile = senas.LatencyProfile.load(arguments.profile)
         space = senas.load_space(arguments.space or profile.space.name)
-        profile.require(space, profile.device.kind)
-        sessions = Sessions(repeats=arguments.repeats, seconds=arguments.seconds, seed=arguments.seed, measure=measure)
-        profile = recheck(profile, seconds=sessions.seconds, measure=measure)
-        found = against_networks(sessions, profile, space, networks=arguments.networks)
-        if arguments.winners:
+        chosen = fresh_networks(profile, space, networks=arguments.networks, seed=arguments.seed)
+        if arguments.measured:
+            found = _read_figures(arguments.measured)
+        else:
+            profile.require(space, profile.device.kind)
+            sessions = Sessions(
+                repeats=arguments.repeats, seconds=arguments.seconds, seed=arguments.seed, measure=measure
+            )
             profile = recheck(profile, seconds=sessions.seconds, measure=measure)
-            found |= against_budgets(sessions, profile, space, winners=arguments.winners)
+            found = against_networks(sessions, profile, chosen)
+            if arguments.winners:
+                profile = recheck(profile, seconds=sessions.seconds, measure=measure)
+                found |= against_budgets(sessions, profile, space, winners=arguments.winners)
+        rows = from_plain(tuple[NetworkRow, ...], found.get("rows"), "rows")
+        if (line := judge_flops(chosen, rows)) is not None:
+            found["flops_linear"] = line
     except senas.SenasError as error:
         parser.error(str(error))
     if arguments.json:

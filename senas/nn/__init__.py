@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from senas.nn.network import Network as Network
     from senas.nn.network import build_network as build_network
     from senas.nn.network import build_part as build_part
+    from senas.nn.running import compiled as compiled
+    from senas.nn.running import tf32_products as tf32_products
+    from senas.nn.running import unlimited_compilation as unlimited_compilation
     from senas.nn.se import SqueezeExcite as SqueezeExcite
     from senas.nn.weights import WEIGHTS_FILE as WEIGHTS_FILE
     from senas.nn.weights import load_network as load_network

@@ -23,7 +23,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, 
         metadata: Further values to keep, as plain data.
     """
     tensors = {f"network.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
-    tensors |= {f"momentum.{name}": tensor for name, tensor in _momenta(network, optimizer).items()}
+    tensors |= {f"momentum.{name}": tensor.contiguous() for name, tensor in _momenta(network, optimizer).items()}
     content = save(tensors, metadata={name: json.dumps(value) for name, value in metadata.items()})
     with replacing(path) as file:
         file.write(content)
@@ -61,7 +61,8 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, 
         raise RunError(f"{path}: not a checkpoint of this network ({reason}); delete it to start again") from None
     network.load_state_dict({name: tensors[f"network.{name}"] for name in state})
     for name, parameter in parameters.items():
-        optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter.device)
+        momentum = torch.empty_like(parameter, requires_grad=False)  # with the parameter's device and memory format
+        optimizer.state[parameter]["momentum_buffer"] = momentum.copy_(tensors[f"momentum.{name}"])
     return epoch, found
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from senas.architecture import Architecture, Input
 from senas.errors import RunError
 from senas.io import digest_of, name_of, to_plain
-from senas.nn import build_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import DataFunction, Dataset, load_data, located
-from senas.training.loop import make_optimizer, pixel_statistics, top1_accuracy, train_epochs
+from senas.training.loop import make_network, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
 from senas.training.recipe import Recipe
 
 Report = Callable[[int, float], None]
@@ -61,7 +60,7 @@ class TrainingEvaluator:
         data = _validation_data(self.data, arch.input, self.device)
         data.require(arch)
         statistics = pixel_statistics(data.train)
-        network = build_network(arch, seed=seed).to(self.device)
+        network = make_network(arch, self.recipe, seed=seed, device=self.device)
         optimizer = make_optimizer(network, self.recipe)
         path = self._checkpoint(arch, seed, getattr(report, "folder", None))
         epoch, accuracy = 0, 0.0
@@ -70,7 +69,7 @@ class TrainingEvaluator:
                 epoch, accuracy = load_checkpoint(path, network, optimizer, "accuracy") or (0, 0.0)
         saved = time.monotonic()
         for epoch, _ in train_epochs(network, optimizer, data, self.recipe, seed=seed, start=epoch):  # noqa: B020
-            accuracy = top1_accuracy(network, data.test, statistics)
+            accuracy = top1_accuracy(network, data.test, statistics, precision=self.recipe.precision)
             report(epoch, accuracy)
             if path is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 with suppress(OSError):  # on a full disk the training continues without a checkpoint

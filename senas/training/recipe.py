@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from senas.errors import OptionError, one_of
 
 Schedule = Literal["one-cycle", "cosine"]
+Precision = Literal["fp32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,10 @@ class Recipe:
         schedule: Learning rate schedule: `one-cycle` rises over the first quarter and falls to zero, `cosine` falls
             from the start.
         cutout: Whether augmentation includes cutout.
+        precision: Number format of convolutions and linear layers: `fp32`; `tf32`, fp32 whose products CUDA may round
+            to TF32; `bf16` where torch's automatic mixed precision uses it.
+        channels_last: Whether images and weights are kept with their channels last, not first.
+        compile: Whether the network is compiled by torch.compile.
     """
 
     epochs: int = 10
@@ -33,12 +38,17 @@ class Recipe:
     label_smoothing: float = 0.1
     schedule: Schedule = "one-cycle"
     cutout: bool = True
+    precision: Precision = "fp32"
+    channels_last: bool = True
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1:
             raise OptionError(f"epochs and batch: found {self.epochs} and {self.batch}, allowed: at least 1")
         if self.schedule not in get_args(Schedule):
             raise OptionError(f"schedule: {one_of(self.schedule, get_args(Schedule))}")
+        if self.precision not in get_args(Precision):
+            raise OptionError(f"precision: {one_of(self.precision, get_args(Precision))}")
         for name, allowed, valid in (
             ("learning_rate", "more than 0", 0 < self.learning_rate < math.inf),
             ("momentum", "more than 0 and less than 1 (Nesterov momentum)", 0 < self.momentum < 1),

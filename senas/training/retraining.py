@@ -8,10 +8,10 @@ from pathlib import Path
 from senas.architecture import Architecture
 from senas.errors import RunError
 from senas.io import os_reason, read_json, write_json
-from senas.nn import WEIGHTS_FILE, build_network, save_network
+from senas.nn import WEIGHTS_FILE, save_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import Dataset
-from senas.training.loop import make_optimizer, pixel_statistics, top1_accuracy, train_epochs
+from senas.training.loop import make_network, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
 from senas.training.recipe import Recipe
 
 ARGUMENTS_FILE, CHECKPOINT_FILE, RESULT_FILE = "retrain.json", "checkpoint.safetensors", "result.json"
@@ -87,7 +87,7 @@ def retrain(
     if (out / RESULT_FILE).exists() and (out / WEIGHTS_FILE).exists():
         return read_json(out / RESULT_FILE, RetrainResult)
     data = data.to(device)
-    network = build_network(arch, seed=seed).to(device)
+    network = make_network(arch, recipe, seed=seed, device=device)
     optimizer = make_optimizer(network, recipe)
     epoch, loss = load_checkpoint(out / CHECKPOINT_FILE, network, optimizer, "loss") or (0, float("nan"))
     start = time.monotonic()
@@ -95,7 +95,7 @@ def retrain(
         save_checkpoint(out / CHECKPOINT_FILE, network, optimizer, {"epoch": epoch, "loss": loss})
         on_epoch(epoch, loss)
     result = RetrainResult(
-        test_accuracy=top1_accuracy(network, data.test, pixel_statistics(data.train)),
+        test_accuracy=top1_accuracy(network, data.test, pixel_statistics(data.train), precision=recipe.precision),
         loss=loss,
         seconds=time.monotonic() - start,
     )

@@ -275,3 +275,44 @@ def test_a_gpu_is_measured_the_same_way(tiny, execution, dtype):
         found = rounds.results()
     assert found["32"].estimate_ms < found["256"].estimate_ms
     assert (found["32"].host_ms is None) == (execution == "graph")
+
+
+@needs_cuda
+def test_a_gpu_says_how_it_was_while_it_measured_and_gets_its_settings_back(tiny):
+    backend = open_device("cuda", make_mode("cuda", tiny.input, dtype="tf32"))
+    before = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    with backend.running():
+        assert torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32
+        rounds = Rounds(backend, {"convolution": (nn.Conv2d(64, 64, 3), (8, 64, 56, 56))}, seed=0)
+        rounds.measure(seconds=0.3, target=0.01, rounds=6)
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
+    found = backend.conditions()
+    assert found is not None, "NVML (package nvidia-ml-py) does not answer"
+    assert found.readings >= len(rounds.samples["convolution"]) > 0
+    assert found.sm_clock_mhz is not None and 100 < found.sm_clock_mhz[0] <= found.sm_clock_mhz[1] < 5_000
+    assert found.power_w is not None and found.power_w[0] > 10
+    assert backend.device.driver is not None
+
+
+@needs_cuda
+def test_a_batch_too_large_for_a_gpu_is_refused_in_one_line(tiny):
+    backend = open_device("cuda", make_mode("cuda", tiny.input, batch=4096))
+    with backend.running(), pytest.raises(SenasError, match=r"batch: found 4096, too large for the .* GiB of NVIDIA"):
+        Rounds(backend, {"huge": (nn.Conv2d(3, 4096, 1), (4096, 3, 256, 256))}, seed=0)  # 4 TiB of output
+
+
+@needs_cuda
+def test_a_sum_of_parts_on_a_gpu_takes_as_long_as_their_sequence():
+    """Replayed as graphs, so that the host takes no part: within 15 %, as long as each part is longer than a launch."""
+    mode = make_mode("cuda", load_space("se-resnet-cifar").input, batch=64, dtype="fp32")
+    backend = open_device("cuda", mode)
+    parts = {str(n): nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()) for n in range(4)}
+    shape = (64, 64, 32, 32)
+    with backend.running():
+        modules = {name: (part, shape) for name, part in parts.items()} | {
+            "all": (nn.Sequential(*parts.values()), shape)
+        }
+        rounds = Rounds(backend, modules, seed=0)
+        rounds.measure(seconds=1.0, target=0.01, rounds=10)
+    found = rounds.results()
+    assert sum(found[name].estimate_ms for name in parts) == pytest.approx(found["all"].estimate_ms, rel=0.15)

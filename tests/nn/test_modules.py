@@ -141,3 +141,17 @@ def test_the_graph_knows_what_belongs_to_se():
     assert operations.count("global_avg_pool") == operations.count("mul") == operations.count("sigmoid") == 3
     assert not any(data["se"] for _, data in architecture_graph(arch.without_se()).nodes(data=True))
     assert graph.nodes["cells.0.sum.branch.conv1"]["operation"] == "conv"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-5), (torch.float16, 4e-3), (torch.bfloat16, 3e-2)])
+def test_an_se_block_computes_on_a_gpu_what_it_computes_in_double_precision(dtype, error, memory_format):
+    for se in EVERY_SE:
+        block = SqueezeExcite(64, se).double()
+        x = torch.randn(3, 64, 7, 7, dtype=torch.float64)
+        with torch.inference_mode():
+            expected = block(x)
+            on_gpu = block.to("cuda", dtype)
+            found = on_gpu(x.to("cuda", dtype).contiguous(memory_format=memory_format)).double().cpu()
+        assert float((found - expected).norm() / expected.norm()) < error, se

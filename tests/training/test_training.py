@@ -16,11 +16,12 @@ from senas.architecture.network import Architecture, Input
 from senas.architecture.se import SEConfig
 from senas.errors import SenasError, TrainingDivergedError
 from senas.nn.network import build_network
+from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data.augmentation import augment, crop, cut_out
 from senas.training.data.dataset import Dataset, Split
 from senas.training.data.sources import load_data
 from senas.training.evaluator import TrainingEvaluator
-from senas.training.loop import make_optimizer, pixel_statistics, top1_accuracy, train_epochs
+from senas.training.loop import make_network, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
 from senas.training.recipe import Recipe
 
 DIGITS = Input(channels=1, size=8)
@@ -274,7 +275,7 @@ def test_training_learns_and_goes_on_exactly_where_it_stopped():
     data, recipe = dataset(), Recipe(epochs=6, batch=20, cutout=False)
 
     def start():
-        network = build_network(SMALL, seed=0)
+        network = make_network(SMALL, recipe, seed=0, device="cpu")
         return network, make_optimizer(network, recipe)
 
     whole, optimizer = start()
@@ -289,6 +290,77 @@ def test_training_learns_and_goes_on_exactly_where_it_stopped():
     assert [epoch for epoch, _ in train_epochs(halves, optimizer, data, recipe, seed=4, start=3)] == [4, 5, 6]
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, halves.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_training_learns_in_every_number_and_memory_format(precision, channels_last):
+    recipe = Recipe(epochs=6, batch=20, cutout=False, precision=precision, channels_last=channels_last)
+    assert trained(recipe, "cpu") > 0.9
+
+
+def trained(recipe: Recipe, device: str) -> float:
+    """The test accuracy after a training; torch's settings are as before."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = (matmul.allow_tf32, cudnn.allow_tf32, torch.is_autocast_enabled(device))
+    data = dataset().to(device)
+    network = make_network(SMALL, recipe, seed=0, device=device)
+    losses = []
+    for _, loss in train_epochs(network, make_optimizer(network, recipe), data, recipe, seed=4):
+        losses.append(loss)
+        assert (matmul.allow_tf32, cudnn.allow_tf32, torch.is_autocast_enabled(device)) == before
+    assert losses[-1] < losses[0]
+    weight = next(network.parameters())
+    assert weight.device.type == device and weight.dtype == torch.float32
+    assert weight.is_contiguous(memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
+    return top1_accuracy(network, data.test, pixel_statistics(data.train), precision=recipe.precision)
+
+
+@pytest.mark.slow  # compiles a network, forward and backward
+def test_a_compiled_training_learns():
+    assert trained(Recipe(epochs=6, batch=20, cutout=False, compile=True), "cpu") > 0.9
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@needs_cuda
+@pytest.mark.parametrize("compiles", [False, True])
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_a_training_on_a_gpu_learns(precision, compiles):
+    assert trained(Recipe(epochs=6, batch=20, cutout=False, precision=precision, compile=compiles), "cuda") > 0.9
+
+
+@needs_cuda
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_training_on_a_gpu_goes_on_from_a_checkpoint(tmp_path, channels_last):
+    recipe, data = Recipe(epochs=4, batch=20, cutout=False, channels_last=channels_last), dataset().to("cuda")
+    path, losses = tmp_path / "checkpoint.safetensors", []
+    for stop in (2, 4):
+        network = make_network(SMALL, recipe, seed=0, device="cuda")
+        optimizer = make_optimizer(network, recipe)
+        start, _ = load_checkpoint(path, network, optimizer, "loss") or (0, 0.0)
+        for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=4, start=start):
+            losses.append(loss)
+            if epoch == stop:
+                save_checkpoint(path, network, optimizer, {"epoch": epoch, "loss": loss})
+                break
+    network = make_network(SMALL, recipe, seed=0, device="cuda")
+    whole = [loss for _, loss in train_epochs(network, make_optimizer(network, recipe), data, recipe, seed=4)]
+    assert losses == pytest.approx(whole, rel=1e-3)  # the order of CUDA's sums differs from run to run
+
+
+@needs_cuda
+def test_a_first_step_on_a_gpu_is_that_of_a_cpu():
+    recipe, losses = Recipe(epochs=1, batch=200, cutout=False), []
+    for device in ("cpu", "cuda"):
+        data = replace(dataset(flip=False), train=stripes(100)).to(device)
+        network = make_network(SMALL, recipe, seed=0, device=device)
+        network.train()
+        statistics = pixel_statistics(data.train)
+        logits = network((data.train.images.float() - statistics[0]) / statistics[1])
+        losses.append(torch.nn.functional.cross_entropy(logits, data.train.labels).item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_a_diverging_training_says_so():

@@ -7,7 +7,6 @@ sample during which the thread was preempted is dropped nevertheless, because th
 import os
 import resource
 import time
-import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,8 +17,8 @@ from torch import Tensor, nn
 from senas.latency.devices.base import TakeSample, ready_images, ready_module
 from senas.latency.devices.environment import Device, Mode, this_device
 from senas.latency.devices.readings import DeviceConditions, TimingSample
+from senas.nn import compiled, unlimited_compilation
 
-_RECOMPILE_LIMIT = 100_000
 _IDLE_SECONDS = 0.1  # time over which the load of each core is observed
 
 
@@ -47,7 +46,7 @@ class CpuBackend:
                 stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
                 os.sched_setaffinity(0, {_quietest_core(os.sched_getaffinity(0))})
             if self.mode.execution == "compiled":
-                stack.enter_context(_raised_recompile_limit())
+                stack.enter_context(unlimited_compilation())
             stack.enter_context(torch.inference_mode())
             yield
 
@@ -56,7 +55,7 @@ class CpuBackend:
         images = ready_images(shape, self.mode, generator)
         run: Callable[[Tensor], Tensor] = ready_module(module, self.mode)
         if self.mode.execution == "compiled":
-            run = _compiled(run)
+            run = compiled(run)
             run(images)
 
         def sample() -> TimingSample | None:
@@ -72,29 +71,6 @@ class CpuBackend:
     def conditions(self) -> DeviceConditions | None:
         """Return `None`: the state of a CPU is not read."""
         return None
-
-
-def _compiled(module: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Compile a module under a code object of its own.
-
-    torch.compile attaches compiled code to the code object and searches all of it at every call: modules that share
-    the code of `nn.Sequential` would slow each other down.
-    """
-
-    def forward(images: Tensor) -> Tensor:
-        return module(images)
-
-    copied = types.FunctionType(forward.__code__.replace(), globals(), "forward", None, forward.__closure__)
-    return torch.compile(copied, fullgraph=True, dynamic=False)
-
-
-@contextmanager
-def _raised_recompile_limit() -> Iterator[None]:
-    """Let torch.compile compile any number of modules; by default it stops compiling after a few."""
-    import torch._dynamo.config as dynamo
-
-    with dynamo.patch(recompile_limit=_RECOMPILE_LIMIT, accumulated_recompile_limit=_RECOMPILE_LIMIT):
-        yield
 
 
 def _preemption_count() -> int:

@@ -10,7 +10,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from senas.latency.devices.base import TakeSample, ready_images, ready_module
 from senas.latency.devices.environment import Mode, this_device
 from senas.latency.devices.nvml import Reading, open_gpu
 from senas.latency.devices.readings import DeviceConditions, TimingSample
+from senas.nn import tf32_products
 
 _SAMPLE_MS = 0.5  # minimum length of a sample, so that the fixed cost of a replay is spread over many passes
 _MAX_PASSES = 64  # forward passes in one graph
@@ -60,12 +61,7 @@ class CudaBackend:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Set TF32 as the mode requires and enter inference mode; restore both at the end."""
-        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-        with ExitStack() as stack:
-            for library in (matmul, cudnn):
-                stack.callback(setattr, library, "allow_tf32", library.allow_tf32)
-                setattr(library, "allow_tf32", self.mode.dtype == "tf32")  # noqa: B010  # not a declared attribute
-            stack.enter_context(torch.inference_mode())
+        with tf32_products(self.mode.dtype == "tf32"), torch.inference_mode():
             yield
             torch.cuda.synchronize()
 

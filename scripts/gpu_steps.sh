@@ -1,0 +1,77 @@
+# Steps of the GPU scripts, which source this file: arguments, time limits, and a line of JSON for each step.
+# After it, `out`, `device`, `execution` and `PYTHON` are set, and the working folder is on PYTHONPATH.
+
+usage() {
+    echo "usage: $0 OUT [--only REGEX] [--rehearse]" >&2
+    exit 2
+}
+
+out='' device=cuda execution=graph only=.
+while (($#)); do
+    case $1 in
+    --rehearse) device=cpu execution=eager ;;
+    --only)
+        [[ $# -ge 2 ]] || usage
+        only=$2
+        shift
+        ;;
+    -*) usage ;;
+    *)
+        [[ -z $out ]] || usage
+        out=$1
+        ;;
+    esac
+    shift
+done
+[[ -n $out ]] || usage
+mkdir -p "$out" || exit 1
+out=$(cd "$out" && pwd)
+PYTHON=${PYTHON:-python3}
+export PYTHONPATH=$PWD PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+failed=0
+
+# record NAME STATUS SECONDS LIMIT
+record() {
+    printf '{"step": "%s", "status": %d, "seconds": %.1f, "limit": %d}\n' "$@" | tee -a "$out/steps.jsonl"
+}
+
+# step NAME LIMIT COMMAND ...: run a command for at most LIMIT seconds; status 124 is a limit exceeded
+step() {
+    local name=$1 limit=$2 begin status
+    shift 2
+    [[ $name =~ $only ]] || return 0
+    begin=$EPOCHREALTIME
+    timeout --kill-after 5 "$limit" "$@" >"$out/$name.out" 2>"$out/$name.err"
+    status=$?
+    record "$name" "$status" "$(elapsed "$begin")" "$limit"
+    if ((status)); then
+        failed=$((failed + 1))
+        tail -n 5 "$out/$name.err" "$out/$name.out"
+    fi
+}
+
+# begin_in_background NAME, then commands with &, then end_in_background NAME LIMIT
+begin_in_background() {
+    background_begin=$EPOCHREALTIME
+}
+
+end_in_background() {
+    local deadline=$((SECONDS + $2)) jobs
+    jobs=$(jobs -p)
+    [[ -n $jobs ]] || return 0
+    while [[ -n $(jobs -pr) ]] && ((SECONDS < deadline)); do
+        sleep 0.2
+    done
+    # shellcheck disable=SC2046
+    [[ -z $(jobs -pr) ]] || kill $(jobs -pr) 2>/dev/null
+    record "$1" 0 "$(elapsed "$background_begin")" "$2"
+}
+
+elapsed() {
+    awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { print to - from }'
+}
+
+finish() {
+    echo "$failed steps failed; see $out"
+    ((failed == 0))
+}
