@@ -10,6 +10,7 @@ on CUDA it comes from device events, and `graph` and `compiled` replay CUDA grap
 """
 
 import argparse
+import copy
 import itertools
 import json
 import sys
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from senas.architecture import SEConfig
-from senas.nn import SqueezeExcite
+from senas.nn import SqueezeExcite, fuse_squeeze_excite
 
 SHAPES = ((256, 56), (512, 28), (1024, 14), (2048, 7))  # channels and image size of each stage
 REDUCTION = 16
@@ -82,15 +83,6 @@ class MeanAndFunctions(nn.Module):
         return x * torch.sigmoid(F.linear(hidden, self.expand.weight, self.expand.bias))[:, :, None, None]
 
 
-def fused_block(channels: int) -> nn.Module | None:
-    """Return an SE block of three CUDA kernels for inference, the last in Triton; `None` if Triton is missing."""
-    try:
-        from fused_se import FusedSqueezeExcite
-    except ImportError:
-        return None
-    return FusedSqueezeExcite(channels, channels // REDUCTION)
-
-
 def timm_block(channels: int) -> nn.Module | None:
     """Return timm's own block; `None` if timm cannot be imported."""
     try:
@@ -112,9 +104,6 @@ def variants(channels: int, *, fused: bool = False) -> dict[str, nn.Module]:
         "linear, all modules": AllModules(channels),
         "linear, mean, functions": MeanAndFunctions(channels),
     }
-    fused_variant = fused_block(channels) if fused else None
-    if fused_variant is not None:
-        found["fused"] = fused_variant
     for module in found.values():
         weights = {name: value.flatten(1) if value.ndim > 1 else value for name, value in common.state_dict().items()}
         module.load_state_dict(weights)
@@ -124,7 +113,9 @@ def variants(channels: int, *, fused: bool = False) -> dict[str, nn.Module]:
         state = common.state_dict()
         timm.load_state_dict({n: state[n.replace(n[:3], names[n[:3]])] for n in timm.state_dict()})
         found["timm"] = timm
-    device = "cuda" if fused_variant is not None else "cpu"
+    if fused:
+        found["senas, fused"] = fuse_squeeze_excite(copy.deepcopy(found["senas"]))
+    device = "cuda" if fused else "cpu"
     x = torch.randn(2, channels, 5, 5, device=device)
     with torch.no_grad():
         expected = common.to(device)(x)

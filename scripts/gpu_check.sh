@@ -14,7 +14,7 @@ source scripts/gpu_steps.sh
 
 if [[ $device == cuda ]]; then
     modes=(eager graph) compiled_on=(compiled) types=(fp16 fp32) batches=(1 32) precisions=(fp32 tf32 bf16)
-    half=fp16 profile_seconds=30 fresh=60 session_seconds=2 short=0.15 long=1.5 small=resnet20:32:128 large=resnet50:224:64
+    half=fp16 profile_seconds=30 fresh=60 session_seconds=2 short=0.15 long=1.5 small=resnet20:32:128 large=resnet50:224:32
     networks=(resnet20 resnet50 mobilenet mobilenet_v3_large)
 else
     modes=(eager) compiled_on=() types=(fp32) batches=(1) precisions=(fp32 bf16)
@@ -24,11 +24,11 @@ fi
 
 step environment 60 "$PYTHON" scripts/describe_device.py --device "$device"
 
-# Compilers work on the CPU: while the tests run, later steps' compiled code is put into its cache.
+# Compilers work on the CPU: while the tests run, later steps' compiled code is put into its cache, if all steps run.
 warm() {
     "$PYTHON" "$@" >/dev/null 2>&1 &
 }
-if [[ $device == cuda ]]; then
+if [[ $device == cuda && $only == . ]]; then
     export TORCHINDUCTOR_COMPILE_THREADS=2
     begin_in_background compile
     for batch in "${batches[@]}"; do

@@ -137,7 +137,8 @@ def test_measuring_needs_torch_and_numpy_alone():
     found = {
         target.split(".")[0]
         for name, path in modules().items()
-        if name.split(".")[0] in rooms and name not in ("nn.weights", "nn.graph", "latency.devices.nvml")
+        if name.split(".")[0] in rooms
+        and name not in ("nn.weights", "nn.graph", "nn.fused_kernel", "latency.devices.nvml")
         for target, _ in imports(path)
     }
     assert found - set(sys.stdlib_module_names) == {"senas", "torch", "numpy"}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from senas.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from senas.nn.fused import fuse_squeeze_excite as fuse_squeeze_excite
     from senas.nn.graph import architecture_graph as architecture_graph
     from senas.nn.network import Network as Network
     from senas.nn.network import build_network as build_network

@@ -17,8 +17,10 @@ from senas.architecture.network import Part
 from senas.architecture.references.catalogue import REFERENCES, reference
 from senas.architecture.se import Excitation, Integration, SEConfig, Squeeze
 from senas.errors import ArchitectureError
+from senas.nn.fused import fuse_squeeze_excite
 from senas.nn.graph import architecture_graph
 from senas.nn.network import build_network, build_part
+from senas.nn.running import tf32_products
 from senas.nn.se import SqueezeExcite
 from senas.spaces.toml_file import load_space, shipped_spaces
 
@@ -144,14 +146,32 @@ def test_the_graph_knows_what_belongs_to_se():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-5), (torch.float16, 4e-3), (torch.bfloat16, 3e-2)])
-def test_an_se_block_computes_on_a_gpu_what_it_computes_in_double_precision(dtype, error, memory_format):
+def test_an_se_block_computes_on_a_gpu_what_it_computes_in_double_precision(dtype, error, memory_format, fused):
     for se in EVERY_SE:
-        block = SqueezeExcite(64, se).double()
-        x = torch.randn(3, 64, 7, 7, dtype=torch.float64)
-        with torch.inference_mode():
-            expected = block(x)
-            on_gpu = block.to("cuda", dtype)
-            found = on_gpu(x.to("cuda", dtype).contiguous(memory_format=memory_format)).double().cpu()
-        assert float((found - expected).norm() / expected.norm()) < error, se
+        shapes = ((64, 7, 7), (48, 1, 1), (96, 20, 3))[: None if se.excitation == "sigmoid" else 1]
+        for channels, height, width in shapes:  # few, since each is compiled
+            block = SqueezeExcite(channels, se).double()
+            x = torch.randn(3, channels, height, width, dtype=torch.float64)
+            with torch.inference_mode(), tf32_products(False):
+                expected = block(x)
+                on_gpu = block.to("cuda", dtype)
+                if fused:
+                    on_gpu = fuse_squeeze_excite(on_gpu)
+                found = on_gpu(x.to("cuda", dtype).contiguous(memory_format=memory_format)).double().cpu()
+            assert float((found - expected).norm() / expected.norm()) < error, (se, channels)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_network_with_fused_se_blocks_gives_the_same_logits_on_a_gpu():
+    network = build_network(reference("resnet20", se=SEConfig(reduction=4))).eval().cuda()
+    images = torch.randn(4, 3, 32, 32, device="cuda")
+    with torch.inference_mode(), tf32_products(False):
+        expected = network(images)
+        blocks = sum(isinstance(module, SqueezeExcite) for module in network.modules())
+        assert fuse_squeeze_excite(network) is network
+        assert blocks == 9
+        assert not any(isinstance(module, SqueezeExcite) for module in network.modules())
+        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)

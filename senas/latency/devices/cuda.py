@@ -1,7 +1,8 @@
 """Device backend of NVIDIA GPUs, timed with CUDA events.
 
 `graph` replays a CUDA graph and measures device time alone. Small networks need it: launched kernel by kernel, they
-are limited by the host, not by the device. `eager` launches kernel by kernel and measures the time from the first
+are limited by the host, not by the device. Its SE blocks are fused (`senas.nn.fused`), which saves device time but no
+launches of the host. `eager` launches kernel by kernel and measures the time from the first
 launch to the end of the last kernel, and separately how long the host took to launch them.
 """
 
@@ -19,10 +20,10 @@ from torch import Tensor, nn
 
 from senas.errors import ProfileError
 from senas.latency.devices.base import TakeSample, ready_images, ready_module
-from senas.latency.devices.environment import Mode, this_device
+from senas.latency.devices.environment import Mode, has_triton, this_device
 from senas.latency.devices.nvml import Reading, open_gpu
 from senas.latency.devices.readings import DeviceConditions, TimingSample
-from senas.nn import tf32_products
+from senas.nn import fuse_squeeze_excite, tf32_products
 
 _SAMPLE_MS = 0.5  # minimum length of a sample, so that the fixed cost of a replay is spread over many passes
 _MAX_PASSES = 64  # forward passes in one graph
@@ -72,13 +73,15 @@ class CudaBackend:
             ProfileError: The module does not fit into the memory of the device.
         """
         try:
+            if self.mode.execution == "graph" and has_triton():
+                module = fuse_squeeze_excite(module)
             module = ready_module(module, self.mode, "cuda")
             images = ready_images(shape, self.mode, generator, "cuda")
             weight_bytes = sum(weight.numel() * weight.element_size() for weight in module.parameters())
             image_bytes = images.numel() * images.element_size()
             passes: list[Callable[[], Tensor]] = []
             for number in range(copies(weight_bytes, image_bytes, self._reuse_bytes, self._copy_bytes)):
-                network = copy.deepcopy(module) if number else module
+                network = _copied(module) if number else module
                 data = ready_images(shape, self.mode, generator, "cuda") if number else images
                 passes.append(lambda network=network, data=data: network(data))
             sample = _eager_sampler(passes) if self.mode.execution == "eager" else _graph_sampler(passes, self._pool)
@@ -115,6 +118,12 @@ class CudaBackend:
             return sample(lambda: None)
         timed = sample(lambda: readings.append(gpu.read()))
         return None if readings[-1].throttled else timed
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """Return a copy with weights that are no inference tensors, which CUDA's layers refuse."""
+    with torch.inference_mode(False):
+        return copy.deepcopy(module)
 
 
 def copies(weight_bytes: int, image_bytes: int, reuse_bytes: int, memory_bytes: int) -> int:

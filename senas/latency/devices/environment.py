@@ -6,6 +6,8 @@ A latency is valid only for the combination that it was measured with.
 import os
 import platform
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -43,7 +45,7 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Software:
-    """Software versions that a measurement was made with."""
+    """Software versions that a measurement was made with; `triton` where SE blocks are fused with it."""
 
     senas: str
     torch: str
@@ -51,6 +53,7 @@ class Software:
     system: str
     cuda: str | None = None
     cudnn: int | None = None
+    triton: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +166,13 @@ def this_software() -> Software:
         system=f"{platform.system()} {platform.machine()}",
         cuda=torch.version.cuda,
         cudnn=cudnn,
+        triton=version("triton") if torch.cuda.is_available() and has_triton() else None,
     )
+
+
+def has_triton() -> bool:
+    """Return whether Triton, which fuses SE blocks on CUDA, is installed; it comes with torch on Linux."""
+    return find_spec("triton") is not None
 
 
 def cpu_name() -> str:

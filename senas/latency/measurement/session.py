@@ -6,12 +6,14 @@ memory layout of a process changes the latency of some networks by several perce
 24 channels at 32x32: up to 8 % on a 2-core machine), so an error bound must be based on several processes.
 """
 
+import atexit
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,45 +89,93 @@ def measure_in_process(order: SessionOrder, progress: Progress = lambda _: None)
 def measure_in_subprocess(order: SessionOrder, progress: Progress = lambda _: None) -> dict[str, Measurement]:
     """Measure the networks of an order in a new process; return the measurements by digest.
 
-    Order and result are passed as JSON, see `senas.latency.measurement.session_worker`.
+    While a graph is replayed on a GPU, which needs no CPU, the process of the next session starts already.
 
     Raises:
         ProfileError: The device is missing or too busy, the process ended early, or it cannot import a kind of layer.
     """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path)}
-    command = [sys.executable, "-m", "senas.latency.measurement.session_worker"]
-    request = json.dumps({"imports": _foreign_modules(order.networks), "order": to_plain(order)})
-    with (
-        tempfile.TemporaryFile("w+") as order_file,
-        tempfile.TemporaryFile("w+") as errors,  # a file never fills up, where a pipe would block the process
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        order_file.write(request)
-        order_file.seek(0)
-        with subprocess.Popen(  # noqa: S603  # this interpreter and this package
-            command, stdin=order_file, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=folder
-        ) as process:
-            assert process.stdout is not None
-            try:
-                for line in process.stdout:
-                    answer = json.loads(line)
-                    if "progress" in answer:
-                        progress(answer["progress"])
-                    elif "error" in answer:
-                        raise ProfileError(answer["error"])
-                    else:
-                        progress(1.0)  # the process limits how often it reports progress
-                        process.kill()  # it has nothing left to do but to end
-                        return {
-                            digest: from_plain(Measurement, found, digest)
-                            for digest, found in answer["measured"].items()
-                        }
-            except BaseException:
-                process.kill()
-                raise
-        errors.seek(0)
-        *_, last = ["it printed nothing", *errors.read().strip().splitlines()]
-        raise ProfileError(f"measurement session: its process ended with status {process.returncode}: {last}")
+    imports = _foreign_modules(order.networks)
+    with _take_process() as process:
+        if order.device == "cuda" and order.mode.execution == "graph":
+            _waiting.append(_SessionProcess())
+        return process.measure(order, imports, progress)
+
+
+class _SessionProcess:
+    """Process that imports torch at once and then waits for the order of a session.
+
+    Order and result are passed as JSON, see `senas.latency.measurement.session_worker`.
+    """
+
+    def __init__(self) -> None:
+        self.environment = _session_environment()
+        self._folder = tempfile.TemporaryDirectory()
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by `close`; a pipe could fill up and block
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "senas.latency.measurement.session_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=self.environment,
+            cwd=self._folder.name,
+        )
+
+    def measure(self, order: SessionOrder, imports: list[str], progress: Progress) -> dict[str, Measurement]:
+        """Give the process its order and return its measurements by digest."""
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(BrokenPipeError):  # it has ended; the reason is found below
+            json.dump({"imports": imports, "order": to_plain(order)}, process.stdin)
+            process.stdin.close()
+        for line in process.stdout:
+            answer = json.loads(line)
+            if "progress" in answer:
+                progress(answer["progress"])
+            elif "error" in answer:
+                raise ProfileError(answer["error"])
+            else:
+                progress(1.0)  # the process limits how often it reports progress
+                return {digest: from_plain(Measurement, found, digest) for digest, found in answer["measured"].items()}
+        status = process.wait()
+        self._errors.seek(0)
+        *_, last = ["it printed nothing", *self._errors.read().strip().splitlines()]
+        raise ProfileError(f"measurement session: its process ended with status {status}: {last}")
+
+    def close(self) -> None:
+        """End the process, which has nothing left to do once it has measured."""
+        self._process.kill()
+        with suppress(BrokenPipeError):
+            self._process.__exit__(None, None, None)  # waits, and closes the pipes
+        self._errors.close()
+        self._folder.cleanup()
+
+
+_waiting: list[_SessionProcess] = []  # at most one, started ahead of its order
+
+
+@contextmanager
+def _take_process() -> Iterator[_SessionProcess]:
+    """Give the process that was started ahead, or a new one if there is none or the environment has changed."""
+    process = _waiting.pop() if _waiting else _SessionProcess()
+    if process.environment != _session_environment():
+        process.close()
+        process = _SessionProcess()
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+@atexit.register
+def _end_waiting() -> None:
+    while _waiting:
+        _waiting.pop().close()
+
+
+def _session_environment() -> dict[str, str]:
+    """Return the environment variables of a session's process: those of this process, and what it can import."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path)}
 
 
 def run_session(
