@@ -75,7 +75,7 @@ def expand_and_scale(x: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor | N
         x = x.contiguous()
     out, space = torch.empty_like(x), height * width
     if channels_last:
-        tile_channels = _TILE_CHANNELS_LAST
+        tile_channels = min(_TILE_CHANNELS_LAST, triton.next_power_of_2(channels))
         tile_space = min(2 * _TILE // tile_channels, triton.next_power_of_2(space))
     else:
         tile_space = min(256, triton.next_power_of_2(space))

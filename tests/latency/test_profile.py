@@ -12,9 +12,10 @@ from conftest import formula_ms, formula_profile, measurement
 from senas.errors import SenasError
 from senas.io.source_code import source_digest
 from senas.latency.devices.environment import (
+    make_mode,
     this_device,
 )
-from senas.latency.measurement.session import measure_in_process
+from senas.latency.measurement.session import measure_in_process, run_session
 from senas.latency.prediction.calibration import Drift
 from senas.latency.profile.builder import profile_name, profile_space
 from senas.latency.profile.checkpoint import ProfileCheckpoint
@@ -137,6 +138,18 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(tiny, tmp_path):
     with pytest.raises(SenasError, match=r"calibration\.\w+: found -.*; the machine is too busy"):
         profile_space(tiny, measure=measure_in_process, seconds=0.4, checkpoint=path)
     assert not path.exists()  # or the next measurement would end there, too
+
+
+def test_parts_and_networks_are_measured_in_another_number_format(tiny):
+    def stop(share: float) -> None:
+        if share > 0.1:  # the parts are prepared and being measured
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        profile_space(tiny, dtype="bf16", seconds=0.1, progress=stop)
+    arch, mode = tiny.random(np.random.default_rng(0)), make_mode("cpu", tiny.input, dtype="bf16")
+    found = run_session("cpu", mode, [], [arch], seconds=0.05, measure=measure_in_process)
+    assert found.networks[arch.digest].estimate_ms > 0
 
 
 def test_a_space_with_too_few_architectures_is_refused(tiny):

@@ -37,7 +37,8 @@ class DeviceBackend(Protocol):
         """Prepare a module and random images to measure it with.
 
         Args:
-            module: Module to measure; it is put into evaluation mode and cast to the mode's type.
+            module: Module to measure, built outside of `running`, whose inference mode would make weights that cannot
+                be cast. It is put into evaluation mode and cast to the mode's type.
             shape: Shape of its input, batch included.
             generator: Random generator for the images, which are drawn from a normal distribution.
 

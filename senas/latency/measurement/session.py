@@ -72,10 +72,8 @@ MeasureNetworks = Callable[[SessionOrder, Progress], dict[str, Measurement]]
 def measure_in_process(order: SessionOrder, progress: Progress = lambda _: None) -> dict[str, Measurement]:
     """Measure the networks of an order in this process; return the measurements by digest."""
     backend = open_device(order.device, order.mode)
+    modules = {arch.digest: (build_network(arch), arch.input.shape.batch(order.mode.batch)) for arch in order.networks}
     with backend.running():
-        modules = {
-            arch.digest: (build_network(arch), arch.input.shape.batch(order.mode.batch)) for arch in order.networks
-        }
         rounds = Rounds(backend, modules, seed=order.seed, progress=lambda share: progress(_BUILDING * share))
         rounds.measure(
             seconds=order.seconds,

@@ -150,8 +150,8 @@ def _open_rounds(
 ) -> Rounds:
     """Build the parts of a plan; return their rounds, with the samples of earlier sessions."""
     batch = done.task.mode.batch
+    modules = {part.key: (build_part(part), part.in_shape.batch(batch)) for part in plan.parts}
     with backend.running():
-        modules = {part.key: (build_part(part), part.in_shape.batch(batch)) for part in plan.parts}
         parts = Rounds(backend, modules, seed=done.task.seed, progress=progress)
     parts.samples |= {name: samples.as_list() for name, samples in done.parts.items()}
     parts.rounds, parts.dropped = done.rounds, done.dropped

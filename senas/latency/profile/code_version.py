@@ -8,9 +8,9 @@ from senas.io import source_digest
 # Digests that version 0.1 recorded for earlier forms of its code, and those of the same networks today.
 _SAME_CODE = {
     "5dba4217929ea87f": "2352b7aa8eb61e32",
-    "df3be19eda514465": "0d38921e859726d0",
-    "011ef29dce66ecc6": "0d38921e859726d0",
-    "497459c601b62d83": "0d38921e859726d0",
+    "df3be19eda514465": "2cd506383bc7871c",
+    "011ef29dce66ecc6": "2cd506383bc7871c",
+    "497459c601b62d83": "2cd506383bc7871c",
 }
 
 
