@@ -121,6 +121,14 @@ def _bare_epoch(arch: senas.Architecture, data: senas.Dataset, case: Case):
     return run
 
 
+def _parts(named: str) -> tuple[str, int, int]:
+    """Return name, image size and batch size of NAME:SIZE:BATCH."""
+    name, *numbers = named.split(":")
+    if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+        raise senas.SenasError(f"--network: found {named}, expected NAME:SIZE:BATCH")
+    return name, int(numbers[0]), int(numbers[1])
+
+
 def _synchronize(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
@@ -149,10 +157,10 @@ def main() -> None:
         arguments.network, arguments.compile, arguments.precision, arguments.memory_format
     ):
         try:
-            name, size, batch = named.split(":")
+            name, size, batch = _parts(named)
             recipe = senas.Recipe(
                 epochs=10**6,
-                batch=int(batch),
+                batch=batch,
                 learning_rate=1e-3,
                 precision=precision,
                 channels_last=layout == "channels_last",
@@ -160,14 +168,14 @@ def main() -> None:
             )
             case = Case(
                 network=name,
-                size=int(size),
-                batch=int(batch),
+                size=size,
+                batch=batch,
                 steps=arguments.steps,
                 recipe=recipe,
                 device=arguments.device,
             )
             found = measure(case, arguments.seconds)
-        except (senas.SenasError, ValueError) as error:
+        except senas.SenasError as error:
             parser.error(str(error))
         if arguments.json:
             print(json.dumps(found), flush=True)

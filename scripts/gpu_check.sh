@@ -10,6 +10,7 @@
 # PYTHON is the interpreter, python3 by default.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+operands="OUT"
 source scripts/gpu_steps.sh
 
 if [[ $device == cuda ]]; then

@@ -1,12 +1,13 @@
 # Steps of the GPU scripts, which source this file: arguments, time limits, and a line of JSON for each step.
-# After it, `out`, `device`, `execution` and `PYTHON` are set, and the working folder is on PYTHONPATH.
+# It reads `operands`, the names of the arguments. After it, `out`, `device`, `execution`, `only` and `PYTHON` are set,
+# `arguments` holds the other arguments, and the working folder is on PYTHONPATH.
 
 usage() {
-    echo "usage: $0 OUT [--only REGEX] [--rehearse]" >&2
+    echo "usage: $0 $operands [--only REGEX] [--rehearse]" >&2
     exit 2
 }
 
-out='' device=cuda execution=graph only=.
+arguments=() device=cuda execution=graph only=.
 while (($#)); do
     case $1 in
     --rehearse) device=cpu execution=eager ;;
@@ -16,16 +17,13 @@ while (($#)); do
         shift
         ;;
     -*) usage ;;
-    *)
-        [[ -z $out ]] || usage
-        out=$1
-        ;;
+    *) arguments+=("$1") ;;
     esac
     shift
 done
-[[ -n $out ]] || usage
-mkdir -p "$out" || exit 1
-out=$(cd "$out" && pwd)
+[[ ${#arguments[@]} -eq $(wc -w <<<"$operands") ]] || usage
+mkdir -p "${arguments[0]}" || exit 1
+out=$(cd "${arguments[0]}" && pwd)
 PYTHON=${PYTHON:-python3}
 export PYTHONPATH=$PWD PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 failed=0

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def test_costs_are_faster_by_look_up_than_by_tracing():
 def test_the_se_benchmark_compares_every_variant_at_every_shape():
     done = run("benchmark_se.py", "--batch", "1", "--seconds", "0.01", "--json")
     assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
+    results = [json.loads(line) for line in done.stdout.splitlines()]
     assert {(row["memory_format"], row["pass"]) for row in results} == {
         (layout, which) for layout in ("contiguous", "channels_last") for which in ("forward", "forward and backward")
     }
@@ -44,6 +45,53 @@ def test_the_se_benchmark_compares_every_variant_at_every_shape():
         assert row["ratios"]["common"] == [1.0] * 4
         assert all(len(values) == 4 and min(values) > 0 for values in row["ratios"].values())
         assert "senas" in row["ratios"]
+
+
+@pytest.mark.slow  # a script in a process of its own
+def test_what_se_adds_is_measured_on_whole_networks():
+    options = ("--network", "resnet20", "mobilenet_v3_large", "--seconds", "0.01", "--json")
+    done = run("benchmark_added_latency.py", *options)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["network"] for row in rows] == ["resnet20", "mobilenet_v3_large"]
+    for row in rows:
+        assert row["added"]["se"] == pytest.approx(row["ms"]["se"] / row["ms"]["plain"] - 1)
+    final = importlib.import_module("benchmark_added_latency").variants("resnet50")["se, but in the final stage"]
+    assert {cell.stage for cell in final.cells if cell.se is not None} == {2, 3, 4}
+
+
+@pytest.mark.slow  # a script in a process of its own
+def test_the_training_loop_is_held_against_a_bare_one():
+    options = ("--network", "resnet20:32:4", "--steps", "2", "--precision", "fp32", "bf16", "--seconds", "0", "--json")
+    done = run("benchmark_training.py", *options)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["precision"] for row in rows] == ["fp32", "bf16"]
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["loop_images_per_second"] / row["bare_images_per_second"])
+        assert row["epochs"] >= 3 and 0 < row["ratio"] < 10
+
+
+@pytest.mark.slow  # trains and measures in processes of their own
+def test_what_was_found_for_a_gpu_is_checked_step_by_step(tmp_path):
+    """A rehearsal of one step, on the CPU; what fails or is refused is recorded, too."""
+    found = run_shell("gpu_check.sh", str(tmp_path / "out"), "--rehearse", "--only", "environment")
+    assert found.returncode == 0, found.stdout + found.stderr
+    steps = [json.loads(line) for line in (tmp_path / "out" / "steps.jsonl").read_text().splitlines()]
+    assert [(step["step"], step["status"]) for step in steps] == [("environment", 0)]
+    described = json.loads((tmp_path / "out" / "environment.out").read_text())
+    assert described["device"]["kind"] == "cpu"
+    arguments = (str(tmp_path / "out"), str(tmp_path / "nowhere"), "none.npz")
+    found = run_shell("gpu_verify.sh", *arguments, "--rehearse", "--only", "front")
+    assert found.returncode == 1 and "nowhere: not a run folder" in found.stdout
+    assert json.loads((tmp_path / "out" / "steps.jsonl").read_text().splitlines()[-1])["status"] == 2
+    assert run_shell("gpu_verify.sh", "out").returncode == 2
+
+
+def run_shell(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["bash", str(SCRIPTS / script), *arguments]
+    environment = os.environ | {"PYTHON": sys.executable}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.mark.slow  # measures a profile in processes that import torch
@@ -64,6 +112,11 @@ def test_a_profile_made_by_one_script_is_held_against_measurements_by_another(tm
     assert 0 < found["flops_linear"]["mean_error"] < 1
     assert found["winners"] == 2 >= found["broke_the_budget"] >= 0
     assert 0 <= found["coverage"] <= 1 >= found["coverage_drift_removed"] >= 0
+    line = found.pop("flops_linear")  # as printed by a machine without fvcore
+    (tmp_path / "measured.json").write_text(json.dumps(found))
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--measured", str(tmp_path / "measured.json")])
+    importlib.import_module("validate_profile").main()
+    assert json.loads(capsys.readouterr().out) == found | {"flops_linear": line}
 
 
 @pytest.fixture
@@ -135,6 +188,12 @@ def test_signals_are_held_against_the_accuracies_of_a_run(tmp_path):
         ("benchmark_costs.py", ("no-such-space",), "search space: found 'no-such-space'"),
         ("benchmark_se.py", ("--device", "tpu"), "invalid choice: 'tpu'"),
         ("benchmark_se.py", ("--batch", "0"), "--batch: found 0, allowed: at least 1"),
+        ("benchmark_se.py", ("--mode", "graph"), "--mode: found graph on cpu, allowed: eager, compiled"),
+        ("benchmark_added_latency.py", ("--dtype", "fp8"), "dtype on cpu: found 'fp8', did you mean"),
+        ("benchmark_training.py", ("--precision", "fp8"), "precision: found 'fp8', did you mean"),
+        ("benchmark_training.py", ("--network", "resnet20"), "--network: found resnet20, expected NAME:SIZE:BATCH"),
+        ("measure_front.py", ("nowhere",), "nowhere: not a run folder"),
+        ("compare_trainings.py", ("resnet20+x", "--data", "digits"), "network: found resnet20+x, allowed: a run"),
         ("validate_profile.py", ("none.json",), "none.json: no such file or directory"),
         (
             "validate_profile.py",

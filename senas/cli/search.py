@@ -83,9 +83,13 @@ def search(
         option = next(name for name, value in asked.items() if value is not None)
         raise OptionError(f"--{option}: needs a latency objective, a latency budget or a profile")
     kind = check_device(device, here=False)
-    make_mode(
-        kind, loaded.input, execution=execution, dtype=dtype or DTYPES[kind][0], batch=1 if batch is None else batch
-    )
+    if given["elsewhere"]:
+        if profile in (None, "measure"):
+            raise OptionError("--elsewhere: needs --profile FILE, the profile of another machine")
+    else:
+        make_mode(
+            kind, loaded.input, execution=execution, dtype=dtype or DTYPES[kind][0], batch=1 if batch is None else batch
+        )
     check_address(address)
     request = _Request(
         space=loaded,
@@ -191,17 +195,20 @@ def _open_profile(request: _Request, display: "Display") -> "LatencyProfile | No
     """Return the profile of the search, measured or adjusted now; `None` for a search without latency."""
     if request.profile is None:
         return None
-    from senas.execution import profile_for_search
+    from senas.execution import profile_for_search, profile_of_elsewhere
 
-    profile, notes = profile_for_search(
-        request.space,
-        request.device,
-        source=request.profile,
-        seed=request.options["seed"],
-        address=request.address,
-        progress=display.profiling,
-        **request.mode,
-    )
+    if request.options["elsewhere"]:
+        profile, notes = profile_of_elsewhere(request.space, source=request.profile, **request.mode)
+    else:
+        profile, notes = profile_for_search(
+            request.space,
+            request.device,
+            source=request.profile,
+            seed=request.options["seed"],
+            address=request.address,
+            progress=display.profiling,
+            **request.mode,
+        )
     for note in notes:
         display.note(note)
     profile.bound(request.options["confidence"])  # raises if it cannot give that confidence

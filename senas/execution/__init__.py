@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from senas.execution.address import check_address as check_address
     from senas.execution.controller import SearchLimits as SearchLimits
     from senas.execution.current_profile import profile_for_search as profile_for_search
+    from senas.execution.current_profile import profile_of_elsewhere as profile_of_elsewhere
     from senas.execution.evaluation import evaluate_trial as evaluate_trial
     from senas.execution.nni_engine import ProposalEngine as ProposalEngine
     from senas.execution.progress import SearchProgress as SearchProgress

@@ -12,6 +12,33 @@ from senas.spaces import SearchSpace
 _PROFILE_SECONDS = 20.0  # of a profile for one search; `senas profile` takes longer by default
 
 
+def profile_of_elsewhere(
+    space: SearchSpace, *, source: str, execution: str | None, dtype: str | None, batch: int | None
+) -> tuple[LatencyProfile, list[str]]:
+    """Return the profile of another machine, as it was measured there.
+
+    Args:
+        space: Space of the search.
+        source: Name of a shipped profile, or a path.
+        execution: Execution that the search asks for; `None` for any.
+        dtype: Number format that the search asks for; `None` for any.
+        batch: Batch size that the search asks for; `None` for any.
+
+    Returns:
+        The profile, and notes for the user.
+
+    Raises:
+        SenasError: A profile that cannot be read or does not fit.
+    """
+    profile = LatencyProfile.load(source)
+    _Asked(execution=execution, dtype=dtype, batch=batch).require(profile, space, profile.device.kind, here=False)
+    mode = profile.mode
+    return profile, [
+        f"latency of {profile.device.name} ({mode.execution}, {mode.dtype}, batch {mode.batch}) as it was measured on "
+        f"{profile.provenance.created[:10]}; nothing is measured on this machine"
+    ]
+
+
 def profile_for_search(
     space: SearchSpace,
     device: DeviceKind,

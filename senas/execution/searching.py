@@ -150,7 +150,8 @@ def resume(
     run = Run(folder)
     training, profile = run.record.training, run.profile
     if profile is not None:
-        profile.require(run.record.space, profile.device.kind, here=_is_here(profile, address))
+        here = _is_here(profile, address, run.record.options)
+        profile.require(run.record.space, profile.device.kind, here=here)
     if evaluate is None:
         if training is None:
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
@@ -178,13 +179,13 @@ def measure_front(
     `address` is given.
 
     Returns:
-        The front, as journaled; without a profile nothing is measured.
+        The front, as journaled; without a profile, or with one of another machine, nothing is measured.
 
     Raises:
         RunError: Another process is searching in the run.
         ProfileError: A machine that is not the profile's or is too busy.
     """
-    if run.profile is None:
+    if run.profile is None or run.record.options.elsewhere:
         return run.front()
     with run_lock(run.folder):
         return _measure_front(run, run.profile, address, seconds, measure)
@@ -198,7 +199,7 @@ def _measure_front(
         return front
     archs = [trial.architecture for trial in front]
     work = partial(_measure_here, profile, run.record.space, archs, seconds, measure)
-    session = work() if _is_here(profile, address) else run_alone(work, address or "")
+    session = work() if _is_here(profile, address, run.record.options) else run_alone(work, address or "")
     now = drift_of(profile.anchors, session.anchors)
     at_start = profile.calibration.drift
     with closing(run.open_journal()) as journal:
@@ -249,9 +250,9 @@ def _strategy_of(
     return strategy
 
 
-def _is_here(profile: LatencyProfile, address: str | None) -> bool:
-    """Return whether a profile is measured here: one for CUDA is measured on the cluster if there is one."""
-    return address is None or profile.device.kind == "cpu"
+def _is_here(profile: LatencyProfile, address: str | None, options: SearchOptions) -> bool:
+    """Return whether a profile's device must be here: one for CUDA is on the cluster if there is one."""
+    return not options.elsewhere and (address is None or profile.device.kind == "cpu")
 
 
 def _measure_here(
@@ -268,10 +269,12 @@ def _measure_here(
 def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile | None, address: str | None) -> None:
     if profile is None and (options.budget.latency_ms is not None or options.objective == "latency"):
         raise OptionError("profile: found none, needed for a latency budget or objective (see senas profile)")
+    if profile is None and options.elsewhere:
+        raise OptionError("elsewhere: needs the profile of another machine")
     if not space.choices:
         raise SpaceError(f"space {space.name}: found a single architecture, expected at least two to choose from")
     if profile is not None:
-        profile.require(space, profile.device.kind, here=_is_here(profile, address))
+        profile.require(space, profile.device.kind, here=_is_here(profile, address, options))
     check_possible(space, options.budget, profile, options.confidence)
 
 

@@ -45,6 +45,9 @@ class SearchOptions:
     confidence: float = option(
         CONFIDENCE, help="Share of networks that keep their upper bound of the latency.", least=0.5, most=0.999
     )
+    elsewhere: bool = option(
+        False, help="Use the profile, of another machine, as it was measured; nothing is measured on this one."
+    )
     trials: int = option(24, help="Architectures that the strategy may train.", least=1, most=MAX_TRIALS)
     time_budget_seconds: float | None = option(
         None,

@@ -58,6 +58,8 @@ def tiny_file(tmp_path):
         (("search", "se-resnet-digits", "--trials", "0"), "--trials: found 0, allowed: 1 to 1000000000"),
         (("search", "se-resnet-digits", "--trials", "many"), "Invalid value for '--trials'"),
         (("search", "se-resnet-digits", "--profile", "none.json"), "none.json: no such file or directory"),
+        (("search", "se-resnet-digits", "--elsewhere"), "--elsewhere: needs --profile FILE, the profile of another"),
+        (("search", "se-resnet-digits", "--elsewhere", "--profile", "measure"), "--elsewhere: needs --profile FILE"),
         (("plot", "--profile", "se-resnet-cifar-cpu-eager-fp32"), "did you mean 'se-resnet-cifar-cpu-eager-fp32-b1'?"),
         (("plot", "--profile", "p.json", "--out", "there"), "--out: found there with --profile"),
         (("plot", "nowhere", "--space", "tiny.toml"), "--space: found tiny.toml with a run"),

@@ -11,8 +11,10 @@ from conftest import formula_ms, formula_profile
 
 import senas
 from senas.errors import SearchFailedError, SenasError
+from senas.execution.current_profile import profile_of_elsewhere
 from senas.execution.evaluation import evaluate_trial
 from senas.execution.searching import measure_front
+from senas.latency.devices.environment import Device
 from senas.latency.measurement.session import measure_in_process
 from senas.runs.provenance import senas_source_digest
 from senas.runs.run import Run
@@ -248,6 +250,33 @@ def test_a_run_tells_everything_from_its_folder(search, tiny):
     assert [t.digest for t in measured] == [t.digest for t in run.front()]
     assert all(t.measured_ms and t.measured_ms > 0 for t in measured)
     assert all(t.drift and t.drift > 0 for t in measured)
+
+
+def test_a_search_uses_the_profile_of_another_machine_as_it_was_measured(search, tiny, tmp_path):
+    gpu = Device(kind="cuda", name="a GPU elsewhere", cores=132, driver="580")
+    mode = replace(formula_profile(tiny).mode, execution="graph", dtype="fp16", batch=32)
+    profile = formula_profile(tiny, device=gpu, mode=mode)
+    asked = {"profile": profile, "objective": "latency", "latency_budget_ms": 9.0, "trials": 4}
+    with pytest.raises(SenasError, match=r"device: found cuda, but torch sees no CUDA device here"):
+        search(**asked)
+    run = search(**asked, elsewhere=True)
+    assert run.record.options.elsewhere
+    for trial in run.trials():
+        assert trial.cost == senas.cost_of(trial.architecture, profile)
+        assert profile.predict(trial.architecture).upper_ms <= 9.0
+    assert [trial.measured_ms for trial in measure_front(run)] == [None] * len(run.front())
+    assert len(resume(run.folder, evaluate=by_digest, trials=6).trials()) == 6
+
+    profile.save(tmp_path / "gpu.json")
+    found, (note,) = profile_of_elsewhere(
+        tiny, source=str(tmp_path / "gpu.json"), execution="graph", dtype=None, batch=None
+    )
+    assert found == profile
+    assert note.startswith("latency of a GPU elsewhere (graph, fp16, batch 32) as it was measured on 2026-01-01;")
+    with pytest.raises(SenasError, match=r"mode\.batch: found 32, the search needs 1"):
+        profile_of_elsewhere(tiny, source=str(tmp_path / "gpu.json"), execution=None, dtype=None, batch=1)
+    with pytest.raises(SenasError, match="elsewhere: needs the profile of another machine"):
+        search("none", elsewhere=True)
 
 
 def test_a_report_that_is_no_accuracy_fails_the_trial(search):

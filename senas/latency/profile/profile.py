@@ -169,7 +169,9 @@ class LatencyProfile:
         """
         mode, where = self.mode, f"profile of space {self.space.name}"
         if self.device.kind != device:
-            raise ProfileError(f"{where}: device.kind: found {self.device.kind}, the search needs {device}")
+            raise ProfileError(
+                f"{where}: device.kind: found {self.device.kind}, the search needs {device}, or to be told `elsewhere`"
+            )
         needed = (
             ("device.name", self.device.name, this_device(device).name if here else self.device.name),
             ("mode.input.channels", mode.input.channels, space.input.channels),
