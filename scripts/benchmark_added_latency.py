@@ -7,7 +7,8 @@ replayed as a CUDA graph. ONNX Runtime is named with the providers that it has h
 
     python scripts/benchmark_added_latency.py --execution eager compiled
     python scripts/benchmark_added_latency.py --device cuda --dtype fp16 --memory-format channels_last --batch 1 32 \
-        --execution eager graph compiled --json
+        --execution eager graph compiled --json > added.jsonl
+    python scripts/benchmark_added_latency.py --measured added.jsonl --plot added.png
 """
 
 import argparse
@@ -16,6 +17,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for a checkout that is not installed
 
@@ -30,6 +32,7 @@ SE = senas.SEConfig(reduction=16)
 NETWORKS = ("resnet20", "resnet50", "mobilenet", "mobilenet_v3_large")
 _INTERVAL = 0.005  # width of the 95 % interval, as a share of the latency, at which a measurement ends
 _MIN_ROUNDS = 6
+_BAR = 0.27  # width of a bar; 1 is that of a group
 
 
 class Compiled(nn.Module):
@@ -86,6 +89,29 @@ def runtime_providers() -> list[str] | None:
     return list(onnxruntime.get_available_providers())
 
 
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw what SE adds: a panel for each batch size, a group of bars for each network, a bar for each execution."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    batches = sorted({row["batch"] for row in rows})
+    executions = list(dict.fromkeys(row["execution"] for row in rows))
+    figure, axes = plt.subplots(1, len(batches), figsize=(5.2 * len(batches), 3.6), sharey=True, squeeze=False)
+    for axis, batch in zip(axes[0], batches, strict=True):
+        for number, execution in enumerate(executions):
+            found = [row for row in rows if (row["batch"], row["execution"]) == (batch, execution)]
+            places = np.arange(len(found)) + (number - (len(executions) - 1) / 2) * _BAR
+            bars = axis.bar(places, [100 * row["added"]["se"] for row in found], _BAR, label=execution)
+            axis.bar_label(bars, fmt="%.0f", fontsize=7, padding=1)
+            axis.set_xticks(range(len(found)), [row["network"].replace("_", "\n") for row in found], fontsize=8)
+        axis.set_title(f"batch {batch}", fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0][0].set_ylabel("latency that SE adds, %")
+    axes[0][-1].legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
     """Print a line for each network, batch size and execution."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -97,7 +123,17 @@ def main() -> None:
     parser.add_argument("--batch", nargs="+", type=int, default=[1], help="Images per forward pass.")
     parser.add_argument("--seconds", type=float, default=5.0, help="Time for each network, batch size and execution.")
     parser.add_argument("--json", action="store_true", help="Print JSON lines.")
+    parser.add_argument("--measured", type=Path, help="Lines of JSON of an earlier run; nothing is measured.")
+    parser.add_argument("--plot", type=Path, help="Picture to write of what --measured holds.")
     arguments = parser.parse_args()
+    if (arguments.measured is None) != (arguments.plot is None):
+        parser.error("--measured, --plot: found one of them, expected both or neither")
+    if arguments.plot is not None:
+        try:
+            draw([json.loads(line) for line in arguments.measured.read_text().splitlines()], arguments.plot)
+        except (OSError, ValueError, KeyError) as error:
+            parser.error(f"{arguments.measured}: not lines of JSON that --json printed ({error})")
+        return
     for name, batch, execution in itertools.product(arguments.network, arguments.batch, arguments.execution):
         options = {"dtype": arguments.dtype, "memory_format": arguments.memory_format, "batch": batch}
         try:

@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for a checkout that is not installed
 
+from measure_front import read_front
+
 import senas
 
 REDUCTION = 16
@@ -26,10 +28,7 @@ REDUCTION = 16
 def network_of(name: str) -> senas.Architecture:
     """Return the most accurate network of a run, the architecture of a JSON file, or a reference, with SE for `+se`."""
     if Path(name).is_dir():
-        front = senas.Run(name).front()
-        if not front:
-            raise senas.SenasError(f"{name}: found no front, expected at least one trial that has finished")
-        return max(front, key=lambda trial: trial.accuracy or 0.0).architecture
+        return max(read_front(Path(name)), key=lambda network: network[1])[0]
     if name.endswith(".json"):
         return senas.Architecture.load(name)
     reference, plus, extra = name.partition("+")

@@ -1,5 +1,8 @@
 """Fresh measurement of the front of a run, on the machine of its profile, which may be another than that of the search.
 
+Of the run only `front.json`, `run.json`, `profile.json` and the architectures are read, so that the machine needs torch
+and numpy alone.
+
 The anchors of the profile are measured first, as at the start of a search, to adjust the predictions to the machine's
 speed. Each network of the front is then measured in two or more measurement sessions. The script prints for each the
 prediction, its 95 % bound and the measured latency, and how many kept the bound and the budget of the search.
@@ -16,29 +19,40 @@ from statistics import mean
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for a checkout that is not installed
 
 import senas
+from senas.io import read_json, read_plain
 from senas.latency import drift_of, recheck, run_profile_session
+from senas.runs.config import RunRecord
 
 
-def measure(run: senas.Run, *, repeats: int, seconds: float) -> dict[str, object]:
+def read_front(folder: Path) -> list[tuple[senas.Architecture, float]]:
+    """Return architecture and accuracy of each network of a run's front.
+
+    Raises:
+        SenasError: Not a run, or one without a front.
+    """
+    rows = read_plain(folder / "front.json")
+    if not isinstance(rows, list) or not rows:
+        raise senas.SenasError(f"{folder}: found no front, expected at least one trial that has finished")
+    return [(senas.Architecture.load(folder / "architectures" / f"{r['digest']}.json"), r["accuracy"]) for r in rows]
+
+
+def measure(folder: Path, *, repeats: int, seconds: float) -> dict[str, object]:
     """Return the figures by name, with a row for each network of the front."""
-    profile, front = run.profile, run.front()
-    if profile is None:
-        raise senas.SenasError(f"{run.folder}: found a run without a profile, expected one with latency")
-    if not front:
-        raise senas.SenasError(f"{run.folder}: found no front, expected at least one trial that has finished")
-    profile.require(run.record.space, profile.device.kind)
+    front, record = read_front(folder), read_json(folder / "run.json", RunRecord)
+    profile = senas.LatencyProfile.load(folder / "profile.json")
+    profile.require(record.space, profile.device.kind)
     current = recheck(profile, seconds=seconds)
-    archs = [trial.architecture for trial in front]
+    archs = [arch for arch, _ in front]
     sessions = [run_profile_session(profile, archs, seconds=seconds, seed=100 + number) for number in range(repeats)]
-    budget = run.record.options.budget.latency_ms
+    budget = record.options.budget.latency_ms
     rows = []
-    for trial in front:
-        measured_ms = mean(session.networks[trial.digest].estimate_ms for session in sessions)
-        predicted, at_profile = current.predict(trial.architecture), profile.predict(trial.architecture)
+    for arch, accuracy in front:
+        measured_ms = mean(session.networks[arch.digest].estimate_ms for session in sessions)
+        predicted, at_profile = current.predict(arch), profile.predict(arch)
         rows.append(
             {
-                "digest": trial.digest,
-                "accuracy": trial.accuracy,
+                "digest": arch.digest,
+                "accuracy": accuracy,
                 "predicted_ms": predicted.latency_ms,
                 "upper_ms": predicted.upper_ms,
                 "searched_upper_ms": at_profile.upper_ms,
@@ -72,7 +86,7 @@ def main() -> None:
     if arguments.repeats < 1 or not arguments.seconds > 0:
         parser.error("--repeats, --seconds: allowed: at least 1, more than 0")
     try:
-        found = measure(senas.Run(arguments.run), repeats=arguments.repeats, seconds=arguments.seconds)
+        found = measure(arguments.run, repeats=arguments.repeats, seconds=arguments.seconds)
     except senas.SenasError as error:
         parser.error(str(error))
     if arguments.json:

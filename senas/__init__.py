@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from senas.latency import recheck as recheck
     from senas.nn import architecture_graph as architecture_graph
     from senas.nn import build_network as build_network
+    from senas.nn import fuse_squeeze_excite as fuse_squeeze_excite
     from senas.nn import load_network as load_network
     from senas.runs import Run as Run
     from senas.runs import Trial as Trial

@@ -83,7 +83,7 @@ def test_what_was_found_for_a_gpu_is_checked_step_by_step(tmp_path):
     assert described["device"]["kind"] == "cpu"
     arguments = (str(tmp_path / "out"), str(tmp_path / "nowhere"), "none.npz")
     found = run_shell("gpu_verify.sh", *arguments, "--rehearse", "--only", "front")
-    assert found.returncode == 1 and "nowhere: not a run folder" in found.stdout
+    assert found.returncode == 1 and "nowhere/front.json: no such file or directory" in found.stdout
     assert json.loads((tmp_path / "out" / "steps.jsonl").read_text().splitlines()[-1])["status"] == 2
     assert run_shell("gpu_verify.sh", "out").returncode == 2
 
@@ -192,7 +192,7 @@ def test_signals_are_held_against_the_accuracies_of_a_run(tmp_path):
         ("benchmark_added_latency.py", ("--dtype", "fp8"), "dtype on cpu: found 'fp8', did you mean"),
         ("benchmark_training.py", ("--precision", "fp8"), "precision: found 'fp8', did you mean"),
         ("benchmark_training.py", ("--network", "resnet20"), "--network: found resnet20, expected NAME:SIZE:BATCH"),
-        ("measure_front.py", ("nowhere",), "nowhere: not a run folder"),
+        ("measure_front.py", ("nowhere",), "nowhere/front.json: no such file or directory"),
         ("compare_trainings.py", ("resnet20+x", "--data", "digits"), "network: found resnet20+x, allowed: a run"),
         ("validate_profile.py", ("none.json",), "none.json: no such file or directory"),
         (
