@@ -71,16 +71,18 @@ def main() -> None:
         archs = {name: network_of(name) for name in arguments.network}
         jobs = [(name, seed) for seed in range(arguments.seeds) for name in archs]
         work = partial(train, data=arguments.data, recipe=recipe, device=arguments.device)
+        accuracies: dict[str, list[float]] = {name: [] for name in archs}
         with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
-            accuracies = dict(zip(jobs, pool.map(work, jobs), strict=True))
+            for (name, seed), accuracy in zip(jobs, pool.map(work, jobs), strict=True):
+                accuracies[name].append(accuracy)
+                if arguments.json:
+                    row = {"network": name, "digest": archs[name].digest, "seed": seed, "test_accuracy": accuracy}
+                    print(json.dumps(row), flush=True)
     except senas.SenasError as error:
         parser.error(str(error))
-    for name, arch in archs.items():
-        found = [accuracies[name, seed] for seed in range(arguments.seeds)]
-        spread = stdev(found) if len(found) > 1 else 0.0
-        if arguments.json:
-            print(json.dumps({"network": name, "digest": arch.digest, "test_accuracy": found}))
-        else:
+    if not arguments.json:
+        for name, found in accuracies.items():
+            spread = stdev(found) if len(found) > 1 else 0.0
             print(f"{name}: {mean(found):.2%} ± {spread:.2%} over {len(found)} seeds")
 
 
