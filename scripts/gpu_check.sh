@@ -2,19 +2,20 @@
 # Checks of senas on a machine with an NVIDIA GPU: tests, latency profiles held against fresh networks, the SE block
 # beside its common formulation, what SE adds to whole networks, and the speed of the training loop.
 #
-#     scripts/gpu_check.sh OUT [--only REGEX] [--rehearse]
+#     scripts/gpu_check.sh OUT [--only REGEX] [--seconds N] [--archive FILE] [--rehearse]
 #
 # It needs Python with torch, numpy, safetensors and pytest; neither Ray nor NNI nor fvcore. Each step writes NAME.out
 # and NAME.err in OUT and a line of JSON in OUT/steps.jsonl; a step that fails or exceeds its limit stops no other.
-# `--only` runs the steps whose names match. `--rehearse` runs the same commands, shortened, on the CPU.
-# PYTHON is the interpreter, python3 by default.
+# `--only` runs the steps whose names match, `--seconds` limits all of them together, `--archive` packs OUT into one file
+# after every step, and `--rehearse` runs the same commands, shortened, on the CPU. PYTHON is the interpreter, python3 by
+# default.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 operands="OUT"
 source scripts/gpu_steps.sh
 
 if [[ $device == cuda ]]; then
-    modes=(eager graph) compiled_on=(compiled) types=(fp16 fp32) batches=(1 32) precisions=(fp32 tf32 bf16)
+    modes=(eager graph) compiled_on=(compiled) types=(fp16 fp32) batches=(1 32 128) precisions=(fp32 tf32 bf16)
     half=fp16 profile_seconds=30 fresh=60 session_seconds=2 short=0.15 long=1.5 small=resnet20:32:128 large=resnet50:224:32
     networks=(resnet20 resnet50 mobilenet mobilenet_v3_large)
 else

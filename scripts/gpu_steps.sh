@@ -3,17 +3,21 @@
 # `arguments` holds the other arguments, and the working folder is on PYTHONPATH.
 
 usage() {
-    echo "usage: $0 $operands [--only REGEX] [--rehearse]" >&2
+    echo "usage: $0 $operands [--only REGEX] [--seconds N] [--archive FILE] [--rehearse]" >&2
     exit 2
 }
 
-arguments=() device=cuda execution=graph only=.
+arguments=() device=cuda execution=graph only=. seconds_in_all=86400 archive=''
 while (($#)); do
     case $1 in
     --rehearse) device=cpu execution=eager ;;
-    --only)
+    --only | --seconds | --archive)
         [[ $# -ge 2 ]] || usage
-        only=$2
+        case $1 in
+        --only) only=$2 ;;
+        --seconds) seconds_in_all=$2 ;;
+        --archive) archive=$(realpath "$2") ;;
+        esac
         shift
         ;;
     -*) usage ;;
@@ -21,6 +25,7 @@ while (($#)); do
     esac
     shift
 done
+[[ $seconds_in_all =~ ^[0-9]+$ ]] || usage
 [[ ${#arguments[@]} -eq $(wc -w <<<"$operands") ]] || usage
 mkdir -p "${arguments[0]}" || exit 1
 out=$(cd "${arguments[0]}" && pwd)
@@ -31,13 +36,21 @@ failed=0
 # record NAME STATUS SECONDS LIMIT
 record() {
     printf '{"step": "%s", "status": %d, "seconds": %.1f, "limit": %d}\n' "$@" | tee -a "$out/steps.jsonl"
+    [[ -z $archive ]] || tar czf "$archive" -C "$out" .
 }
 
-# step NAME LIMIT COMMAND ...: run a command for at most LIMIT seconds; status 124 is a limit exceeded
+# step NAME LIMIT COMMAND ...: run a command for at most LIMIT seconds, and no longer than is left of those in all;
+# status 124 is a limit exceeded, or no time left
 step() {
-    local name=$1 limit=$2 begin status
+    local name=$1 limit=$2 left=$((seconds_in_all - SECONDS)) begin status
     shift 2
     [[ $name =~ $only ]] || return 0
+    ((limit = limit < left ? limit : left))
+    if ((limit < 1)); then
+        failed=$((failed + 1))
+        record "$name" 124 0 0
+        return
+    fi
     begin=$EPOCHREALTIME
     timeout --kill-after 5 "$limit" "$@" >"$out/$name.out" 2>"$out/$name.err"
     status=$?

@@ -2,7 +2,7 @@
 # Checks of what a search found for an NVIDIA GPU: the front measured afresh on it, its most accurate network trained
 # beside ResNet-20 and SE-ResNet-20, and SE-ResNet-50 with and without the SE blocks of its final stage.
 #
-#     scripts/gpu_verify.sh OUT RUN DATA [--only REGEX] [--rehearse]
+#     scripts/gpu_verify.sh OUT RUN DATA [--only REGEX] [--seconds N] [--archive FILE] [--rehearse]
 #
 # RUN is a search in se-resnet-cifar with a profile of this GPU, made wherever Ray and NNI are (senas search
 # --elsewhere); DATA is a NumPy file of images of 32x32 pixels. Needs, steps and output are those of gpu_check.sh.
