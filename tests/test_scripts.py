@@ -23,6 +23,13 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def run_here(monkeypatch, capsys, script: str, *arguments: str) -> str:
+    """What a script prints when it runs in this process, which has imported torch already."""
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    importlib.import_module(script.removesuffix(".py")).main()
+    return capsys.readouterr().out
+
+
 @pytest.mark.slow  # a script in a process of its own
 def test_costs_are_faster_by_look_up_than_by_tracing():
     arguments = ("se-resnet-digits", "--one", "200", "--many", "20000", "--check", "3", "--json")
@@ -33,11 +40,9 @@ def test_costs_are_faster_by_look_up_than_by_tracing():
     assert found["vectorised_per_second"] > found["one_per_second"] > 100 * found["traced_per_second"]
 
 
-@pytest.mark.slow  # a script in a process of its own
-def test_the_se_benchmark_compares_every_variant_at_every_shape():
-    done = run("benchmark_se.py", "--batch", "1", "--seconds", "0.01", "--json")
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(line) for line in done.stdout.splitlines()]
+def test_the_se_benchmark_compares_every_variant_at_every_shape(monkeypatch, capsys):
+    lines = run_here(monkeypatch, capsys, "benchmark_se.py", "--batch", "1", "--seconds", "0.01", "--json")
+    results = [json.loads(line) for line in lines.splitlines()]
     assert {(row["memory_format"], row["pass"]) for row in results} == {
         (layout, which) for layout in ("contiguous", "channels_last") for which in ("forward", "forward and backward")
     }
@@ -47,12 +52,22 @@ def test_the_se_benchmark_compares_every_variant_at_every_shape():
         assert "senas" in row["ratios"]
 
 
-@pytest.mark.slow  # a script in a process of its own
-def test_what_se_adds_is_measured_on_whole_networks():
+def test_what_se_adds_is_measured_on_whole_networks(monkeypatch, capsys, tmp_path):
     options = ("--network", "resnet20", "mobilenet_v3_large", "--seconds", "0.01", "--json")
-    done = run("benchmark_added_latency.py", *options)
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = run_here(monkeypatch, capsys, "benchmark_added_latency.py", *options)
+    rows = [json.loads(line) for line in lines.splitlines()]
+    (tmp_path / "rows.jsonl").write_text(lines)
+    picture = tmp_path / "added.png"
+    run_here(
+        monkeypatch,
+        capsys,
+        "benchmark_added_latency.py",
+        "--measured",
+        f"{tmp_path}/rows.jsonl",
+        "--plot",
+        f"{picture}",
+    )
+    assert picture.stat().st_size > 5_000
     assert [row["network"] for row in rows] == ["resnet20", "mobilenet_v3_large"]
     for row in rows:
         assert row["added"]["se"] == pytest.approx(row["ms"]["se"] / row["ms"]["plain"] - 1)
@@ -60,12 +75,9 @@ def test_what_se_adds_is_measured_on_whole_networks():
     assert {cell.stage for cell in final.cells if cell.se is not None} == {2, 3, 4}
 
 
-@pytest.mark.slow  # a script in a process of its own
-def test_the_training_loop_is_held_against_a_bare_one():
+def test_the_training_loop_is_held_against_a_bare_one(monkeypatch, capsys):
     options = ("--network", "resnet20:32:4", "--steps", "2", "--precision", "fp32", "bf16", "--seconds", "0", "--json")
-    done = run("benchmark_training.py", *options)
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [json.loads(line) for line in run_here(monkeypatch, capsys, "benchmark_training.py", *options).splitlines()]
     assert [row["precision"] for row in rows] == ["fp32", "bf16"]
     for row in rows:
         assert row["ratio"] == pytest.approx(row["loop_images_per_second"] / row["bare_images_per_second"])
