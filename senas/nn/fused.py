@@ -19,6 +19,9 @@ class FusedSqueezeExcite(nn.Module):
 
     Args:
         block: Block to take weights and functions from; its squeeze is not "none".
+
+    Raises:
+        RuntimeError: A forward pass that gradients are to flow through.
     """
 
     def __init__(self, block: SqueezeExcite):
@@ -29,6 +32,8 @@ class FusedSqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Recalibrate (B, C, H, W), contiguous or channels last, to the same."""
+        if torch.is_grad_enabled() and (x.requires_grad or self.reduce.weight.requires_grad):
+            raise RuntimeError("a fused SE block has no backward pass; call it within torch.inference_mode()")
         from senas.nn.fused_kernel import expand_and_scale  # here, since Triton comes with CUDA builds of torch alone
 
         pooled = x.mean((2, 3)) if self.squeeze == "avg" else x.amax((2, 3))  # (B, C)

@@ -17,7 +17,7 @@ from senas.architecture.network import Part
 from senas.architecture.references.catalogue import REFERENCES, reference
 from senas.architecture.se import Excitation, Integration, SEConfig, Squeeze
 from senas.errors import ArchitectureError
-from senas.nn.fused import fuse_squeeze_excite
+from senas.nn.fused import FusedSqueezeExcite, fuse_squeeze_excite
 from senas.nn.graph import architecture_graph
 from senas.nn.network import build_network, build_part
 from senas.nn.running import tf32_products
@@ -143,6 +143,12 @@ def test_the_graph_knows_what_belongs_to_se():
     assert operations.count("global_avg_pool") == operations.count("mul") == operations.count("sigmoid") == 3
     assert not any(data["se"] for _, data in architecture_graph(arch.without_se()).nodes(data=True))
     assert graph.nodes["cells.0.sum.branch.conv1"]["operation"] == "conv"
+
+
+def test_a_fused_se_block_refuses_to_lose_gradients():
+    block = FusedSqueezeExcite(SqueezeExcite(8, SEConfig(reduction=4)))
+    with pytest.raises(RuntimeError, match="no backward pass"):
+        block(torch.ones(1, 8, 2, 2))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from senas.io import source_digest
 
-# Digests that version 0.1 recorded for earlier forms of its code, and those of the same networks today.
+# Digests that profiles recorded for earlier forms of its code, and those of the same networks today.
 _SAME_CODE = {
     "5dba4217929ea87f": "2352b7aa8eb61e32",
-    "df3be19eda514465": "2cd506383bc7871c",
-    "011ef29dce66ecc6": "2cd506383bc7871c",
-    "497459c601b62d83": "2cd506383bc7871c",
+    "df3be19eda514465": "69231a2ffb6b99c5",
+    "011ef29dce66ecc6": "69231a2ffb6b99c5",
+    "2cd506383bc7871c": "69231a2ffb6b99c5",
+    "497459c601b62d83": "69231a2ffb6b99c5",
 }
 
 
