@@ -14,11 +14,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for a checkout that is not installed
 
 import senas
-from senas.latency import PROFILE_SECONDS, make_mode, profile_name, write_profile
+from senas.latency import (
+    PROFILE_SECONDS,
+    MeasureNetworks,
+    make_mode,
+    measure_in_subprocess,
+    profile_name,
+    write_profile,
+)
 
 
-def main() -> None:
-    """Measure every profile, write it to a file and print a line on it."""
+def main(measure: MeasureNetworks = measure_in_subprocess) -> None:
+    """Make every profile, write it to a file and print a line on it; `measure` measures the networks of a session."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", nargs="+", help="Shipped spaces or TOML files.")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="Device to measure.")
@@ -54,6 +61,7 @@ def main() -> None:
                 seconds=arguments.seconds,
                 share=arguments.share,
                 seed=arguments.seed,
+                measure=measure,
             )
         except senas.SenasError as error:
             parser.error(str(error))

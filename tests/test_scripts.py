@@ -106,14 +106,15 @@ def run_shell(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-@pytest.mark.slow  # measures a profile in processes that import torch
+@pytest.mark.slow  # measures a profile
 def test_a_profile_made_by_one_script_is_held_against_measurements_by_another(tmp_path, monkeypatch, capsys):
     space = tmp_path / "tiny.toml"
     space.write_text(SMALL_SPACE)
-    made = run("profile_device.py", str(space), "--seconds", "0.5", "--batch", "2", "--out", str(tmp_path / "new"))
-    assert made.returncode == 0, made.stderr
+    options = ("--seconds", "0.5", "--batch", "2", "--out", str(tmp_path / "new"))
+    monkeypatch.setattr(sys, "argv", ["profile_device.py", str(space), *options])
+    importlib.import_module("profile_device").main(measure=measure_in_process)
     path = tmp_path / "new" / "tiny-cpu-eager-fp32-b2.json"
-    assert made.stdout.startswith(f"{path}: ")
+    assert capsys.readouterr().out.startswith(f"{path}: ")
     assert [*path.parent.iterdir()] == [path]  # the checkpoint is gone
     options = ("--networks", "8", "--winners", "2", "--seconds", "0.3", "--space", str(space), "--json")
     monkeypatch.setattr(sys, "argv", ["validate_profile.py", str(path), *options])
