@@ -69,10 +69,9 @@ def train_epochs(
     device = data.train.images.device
     memory_format = _memory_format(recipe)
     forward = compiled(network) if recipe.compile else network
-    steps = math.ceil(len(data.train) / recipe.batch)
     for epoch in range(start, recipe.epochs):
         generator = torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
-        order = torch.randperm(len(data.train), generator=generator, device=device)
+        batches = _batches(torch.randperm(len(data.train), generator=generator, device=device), recipe.batch)
         total = torch.zeros((), device=device)
         network.train()
         with (
@@ -80,8 +79,8 @@ def train_epochs(
             computing_in(recipe.precision, device),
         ):
             torch.manual_seed(seed * 1_000_003 + epoch)  # for the network's own random numbers
-            for step, index in enumerate(order.split(recipe.batch)):
-                rate = recipe.learning_rate_at((epoch * steps + step) / (recipe.epochs * steps))
+            for step, index in enumerate(batches):
+                rate = recipe.learning_rate_at((epoch * len(batches) + step) / (recipe.epochs * len(batches)))
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 batch = data.train.take(index)
@@ -97,6 +96,14 @@ def train_epochs(
         if not math.isfinite(average):
             raise TrainingDivergedError(f"the loss of epoch {epoch + 1} is {average}")
         yield epoch + 1, average
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Split an order, (N,), into batches; a last one of a single image, which has no variance, joins the one before."""
+    batches = list(order.split(size))
+    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def retrain(
 
     Args:
         arch: Architecture to train.
-        data: Data set; its test split is used only at the end.
+        data: Data set. A validation set of its own is trained on, too; the test set is used only at the end.
         recipe: Training recipe.
         out: Folder for `architecture.json`, `weights.safetensors` and `result.json`.
         seed: Random seed for weights, order and augmentation.
@@ -86,7 +86,7 @@ def retrain(
     _reserve(out, arguments)
     if (out / RESULT_FILE).exists() and (out / WEIGHTS_FILE).exists():
         return read_json(out / RESULT_FILE, RetrainResult)
-    data = data.to(device)
+    data = data.with_all_for_training().to(device)
     network = make_network(arch, recipe, seed=seed, device=device)
     optimizer = make_optimizer(network, recipe)
     epoch, loss = load_checkpoint(out / CHECKPOINT_FILE, network, optimizer, "loss") or (0, float("nan"))

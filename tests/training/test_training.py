@@ -21,7 +21,14 @@ from senas.training.data.augmentation import augment, crop, cut_out
 from senas.training.data.dataset import Dataset, Split
 from senas.training.data.sources import load_data
 from senas.training.evaluator import TrainingEvaluator
-from senas.training.loop import make_network, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
+from senas.training.loop import (
+    _batches,
+    make_network,
+    make_optimizer,
+    pixel_statistics,
+    top1_accuracy,
+    train_epochs,
+)
 from senas.training.recipe import Recipe
 
 DIGITS = Input(channels=1, size=8)
@@ -162,25 +169,6 @@ def test_a_broken_npz_file_is_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(SenasError, match="not an npz file of plain arrays"):
             load_data(f"npz:{path}", DIGITS)
-
-
-def test_image_folders_are_resized_to_the_network(tmp_path, monkeypatch):
-    pytest.importorskip("datasets")
-    from PIL import Image
-
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    for split, shade in (("train", 40), ("test", 200)):
-        for label in ("cat", "dog"):
-            folder = tmp_path / "images" / split / label
-            folder.mkdir(parents=True)
-            for index in range(2):
-                Image.new("RGB", (20, 12), (shade + index, 0, 0)).save(folder / f"{index}.png")
-    data = load_data(f"imagefolder:{tmp_path / 'images'}", Input(channels=3, size=8))
-    assert data.train.images.shape == (4, 3, 8, 8)
-    assert data.classes == 2
-    assert sorted(data.train.labels.tolist()) == [0, 0, 1, 1]
-    assert int(data.test.images.max()) == 201
-    assert load_data(f"imagefolder:{tmp_path / 'images'}", DIGITS).train.images.shape == (4, 1, 8, 8)
 
 
 def test_a_data_set_is_a_function():
@@ -362,6 +350,25 @@ def test_a_first_step_on_a_gpu_is_that_of_a_cpu():
         logits = network((data.train.images.float() - statistics[0]) / statistics[1])
         losses.append(torch.nn.functional.cross_entropy(logits, data.train.labels).item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_last_batch_of_one_image_joins_the_one_before():
+    """81 images in batches of 20; maps of 1x1 have no statistics over a single image."""
+    assert [len(batch) for batch in _batches(torch.arange(81), 20)] == [20, 20, 20, 21]
+    assert torch.cat(_batches(torch.arange(81), 20)).tolist() == list(range(81))
+    assert [len(batch) for batch in _batches(torch.arange(82), 20)] == [20, 20, 20, 20, 2]
+    assert [len(batch) for batch in _batches(torch.arange(1), 20)] == [1]
+    assert [len(batch) for batch in _batches(torch.arange(3), 1)] == [1, 1, 1]
+    head = LinearHead(classes=10)
+    pixel = Architecture(
+        input=Input(channels=1, size=4),
+        stem=ConvStem(channels=4, stride=4),
+        cells=(Basic(stage=2, channels=4),),
+        head=head,
+    )
+    recipe, data = Recipe(epochs=1, batch=20), dataset(train=stripes(81, size=4), test=stripes(20, size=4))
+    network = make_network(pixel, recipe, seed=0, device="cpu")
+    assert [epoch for epoch, _ in train_epochs(network, make_optimizer(network, recipe), data, recipe, seed=0)] == [1]
 
 
 def test_a_diverging_training_says_so():

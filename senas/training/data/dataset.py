@@ -47,9 +47,11 @@ class Dataset:
 
     Attributes:
         name: Name for messages and result files.
-        train: Training set, which the validation split is taken from.
+        train: Training set, which the validation split is taken from if there is none.
         test: Test set, which only retraining uses.
         classes: Number of classes.
+        validation: Validation set, if the data set has its own.
+        class_names: Name of each class, if the data set tells.
         flip: Whether a mirrored image keeps its label (false for digits).
 
     Raises:
@@ -60,12 +62,14 @@ class Dataset:
     train: Split
     test: Split
     classes: int
+    validation: Split | None = None
+    class_names: tuple[str, ...] | None = None
     flip: bool = True
 
     def __post_init__(self) -> None:
         import torch
 
-        for name, split in (("training", self.train), ("test", self.test)):
+        for name, split in self._splits().items():
             images, labels = split.images, split.labels
             where = f"data set {self.name}: {name}"
             if images.ndim != 4 or images.dtype != torch.uint8:
@@ -78,10 +82,14 @@ class Dataset:
             if labels.dtype != torch.int64 or not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
                 found = f"{int(labels.min())} to {int(labels.max())} of {labels.dtype}"
                 raise DataError(f"{where} labels: found {found}, allowed: 0 to {self.classes - 1} of int64")
-        if self.train.images.shape[1:] != self.test.images.shape[1:]:
+            if images.shape[1:] != self.train.images.shape[1:]:
+                raise DataError(
+                    f"data set {self.name}: found training images {tuple(self.train.images.shape[1:])} "
+                    f"and {name} images {tuple(images.shape[1:])}, expected the same shape"
+                )
+        if self.class_names is not None and len(self.class_names) != self.classes:
             raise DataError(
-                f"data set {self.name}: found training images {tuple(self.train.images.shape[1:])} "
-                f"and test images {tuple(self.test.images.shape[1:])}, expected the same shape"
+                f"data set {self.name}: found {len(self.class_names)} class names for {self.classes} classes"
             )
 
     def require(self, arch: Architecture) -> None:
@@ -100,17 +108,21 @@ class Dataset:
     def digest(self) -> str:
         """Digest of images and labels, 16 hexadecimal digits, which does not depend on the file they come from."""
         digest = hashlib.sha256()
-        for tensor in (self.train.images, self.train.labels, self.test.images, self.test.labels):
-            digest.update(str(tuple(tensor.shape)).encode())
-            digest.update(tensor.cpu().numpy().tobytes())
+        for split in self._splits().values():
+            for tensor in (split.images, split.labels):
+                digest.update(str(tuple(tensor.shape)).encode())
+                digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def to(self, device: "torch.device | str") -> "Dataset":
         """Return the same data on another device."""
-        return replace(self, train=self.train.to(device), test=self.test.to(device))
+        validation = None if self.validation is None else self.validation.to(device)
+        return replace(self, train=self.train.to(device), test=self.test.to(device), validation=validation)
 
     def with_validation(self, fraction: float = 0.2, seed: int = 0) -> "Dataset":
-        """Return the data set with a fixed, stratified validation split of the training set in place of the test set.
+        """Return the data set with a validation split in place of the test set.
+
+        It is the data set's own, or else a fixed, stratified share of the training set.
 
         Args:
             fraction: Share of the training images of each class in the validation split.
@@ -122,6 +134,8 @@ class Dataset:
         Raises:
             DataError: Too few images to split.
         """
+        if self.validation is not None:
+            return replace(self, test=self.validation, validation=None)
         import torch
 
         labels = self.train.labels.cpu().numpy()
@@ -137,6 +151,23 @@ class Dataset:
         device = self.train.labels.device
         train, validation = (torch.from_numpy(np.flatnonzero(mask)).to(device) for mask in (~held_out, held_out))
         return replace(self, train=self.train.take(train), test=self.train.take(validation))
+
+    def with_all_for_training(self) -> "Dataset":
+        """Return the data set with its validation set, if it has its own, added to the training set."""
+        if self.validation is None:
+            return self
+        import torch
+
+        both = (self.train, self.validation)
+        train = Split(
+            images=torch.cat([split.images for split in both]), labels=torch.cat([split.labels for split in both])
+        )
+        return replace(self, train=train, validation=None)
+
+    def _splits(self) -> dict[str, Split]:
+        """Return the splits that there are, by their names in messages."""
+        found = {"training": self.train, "test": self.test, "validation": self.validation}
+        return {name: split for name, split in found.items() if split is not None}
 
 
 def require_shape(name: str, found: tuple[int, ...], network_input: Input) -> None:

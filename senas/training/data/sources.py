@@ -3,7 +3,7 @@
 torch is imported by the functions that make tensors, so that a data set that does not exist is refused at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from senas.architecture import Input
 from senas.errors import DataError, one_of
 from senas.io import read_arrays
 from senas.training.data.dataset import Dataset, Split, require_shape
+from senas.training.data.folders import list_image_folder
+from senas.training.data.images import decode_image
 
 DataFunction = Callable[[Input], Dataset]
 
@@ -87,6 +89,7 @@ def npz(path: Path, network_input: Input) -> Dataset:  # noqa: ARG001  # images 
         train=train,
         test=_split(arrays["x_test"], arrays["y_test"], f"{path}: x_test, y_test"),
         classes=int(train.labels.max()) + 1 if names is None else len(names),
+        class_names=None if names is None else tuple(map(str, names)),
         flip=bool(flip),
     )
 
@@ -102,30 +105,33 @@ def cifar100(network_input: Input) -> Dataset:  # noqa: ARG001  # the images are
 
 
 def imagefolder(path: Path, network_input: Input) -> Dataset:
-    """Return the images in `DIR/train/CLASS/` and `DIR/test/CLASS/`, resized to the network's input."""
-    if not path.is_dir():
-        raise DataError(f"data set: found 'imagefolder:{path}', which is not a folder")
-    for name in ("train", "test"):
-        if not (path / name).is_dir():
-            raise DataError(f"{path}: missing folder '{name}', expected train/CLASS/ and test/CLASS/")
-    library = _require_datasets()
-    from PIL.Image import DecompressionBombError
+    """Return the images in `DIR/{train,val,test}/CLASS/`, resized and cropped to the network's input.
 
-    size, gray = network_input.size, network_input.channels == 1
+    All images are decoded into memory. See `list_image_folder` for the splits and `decode_image` for the pixels.
+    """
+    folder = list_image_folder(path)
+    if network_input.channels not in (1, 3):
+        raise DataError(f"{path}: found a network of {network_input.channels} channels, images have 1 or 3")
+    splits = {name: _decoded(files, network_input) for name, files in folder.splits.items()}
+    return Dataset(
+        name=f"imagefolder:{path.resolve()}",
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits["test"],
+        classes=len(folder.classes),
+        class_names=folder.classes,
+    )
 
-    def split(rows: Any) -> Split:
-        images = [row["image"].convert("L" if gray else "RGB").resize((size, size)) for row in rows]
-        return _split(np.stack([np.asarray(image) for image in images]), np.asarray(rows["label"]), str(path))
 
-    try:
-        loaded = library.load_dataset("imagefolder", data_dir=str(path))
-        train, test = split(loaded["train"]), split(loaded["test"])
-    except DataError:
-        raise
-    except (OSError, ValueError, RuntimeError, DecompressionBombError) as error:  # images are decoded one by one
-        raise DataError(f"{path}: cannot be read as folders of images ({error})") from None
-    classes = len(loaded["train"].features["label"].names)
-    return Dataset(name=f"imagefolder:{path.resolve()}", train=train, test=test, classes=classes)
+def _decoded(files: Sequence[tuple[Path, int]], network_input: Input) -> Split:
+    """Return the images and labels of files; the images are decoded into one array."""
+    shape = (network_input.channels, network_input.size, network_input.size)
+    pixels = np.empty((len(files), *shape), np.uint8)  # (N, C, H, W)
+    for number, (path, _) in enumerate(files):
+        pixels[number] = decode_image(path, network_input)
+    import torch
+
+    return Split(images=torch.from_numpy(pixels), labels=torch.tensor([label for _, label in files]))
 
 
 SOURCES: dict[str, DataFunction] = {"digits": digits, "cifar10": cifar10, "cifar100": cifar100}
@@ -166,7 +172,7 @@ def _hub(name: str, image: str, label: str, classes: int) -> Dataset:
 def _require_datasets() -> Any:
     """Return the module `datasets`, or raise `DataError` if it is not installed."""
     if find_spec("datasets") is None:
-        raise DataError("data set: found no packages datasets and pillow, needed for it: pip install datasets pillow")
+        raise DataError("data set: found no package datasets, needed for it: pip install datasets")
     import datasets
 
     datasets.disable_progress_bars()
