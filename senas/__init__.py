@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from senas.nn import architecture_graph as architecture_graph
     from senas.nn import build_network as build_network
     from senas.nn import fuse_squeeze_excite as fuse_squeeze_excite
-    from senas.nn import load_network as load_network
     from senas.runs import Run as Run
     from senas.runs import Trial as Trial
     from senas.spaces import SearchSpace as SearchSpace
@@ -42,8 +41,10 @@ if TYPE_CHECKING:
     from senas.training import Dataset as Dataset
     from senas.training import Recipe as Recipe
     from senas.training import Split as Split
+    from senas.training import TrainedNetwork as TrainedNetwork
     from senas.training import TrainingEvaluator as TrainingEvaluator
     from senas.training import load_data as load_data
+    from senas.training import load_network as load_network
     from senas.training import retrain as retrain
 
 export_lazily(globals())

@@ -10,6 +10,7 @@ from typer import Option
 from senas.cli.complexity import complexity
 from senas.cli.front import front
 from senas.cli.plot import plot
+from senas.cli.predict import predict
 from senas.cli.profile import profile
 from senas.cli.resume import resume
 from senas.cli.retrain import retrain
@@ -44,7 +45,7 @@ def options(
     """
 
 
-for command in (spaces, search, resume, front, plot, retrain, profile, complexity):
+for command in (spaces, search, resume, front, plot, retrain, predict, profile, complexity):
     app.command()(command)
 
 

@@ -71,6 +71,6 @@ def retrain(
         progress_console().print("interrupted; repeat the command to continue after the last finished epoch")
         raise typer.Exit(130) from None
     typer.echo(f"test accuracy {result.test_accuracy:.2%} after {epochs} epochs")
-    for file in ("architecture.json", "weights.safetensors", "result.json"):
+    for file in ("architecture.json", "weights.safetensors", "network.json", "result.json"):
         typer.echo(str(folder / file))
-    next_command("python", "-c", f'import senas; print(senas.load_network("{folder}"))')
+    next_command("senas", "predict", str(folder), "IMAGE")

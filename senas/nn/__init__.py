@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from senas.nn.running import unlimited_compilation as unlimited_compilation
     from senas.nn.se import SqueezeExcite as SqueezeExcite
     from senas.nn.weights import WEIGHTS_FILE as WEIGHTS_FILE
-    from senas.nn.weights import load_network as load_network
     from senas.nn.weights import load_tensors as load_tensors
+    from senas.nn.weights import read_network as read_network
     from senas.nn.weights import require_same as require_same
     from senas.nn.weights import save_network as save_network
 

@@ -1,7 +1,9 @@
 """Trained weights as a safetensors file, which cannot run code, beside the architecture's JSON file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -11,7 +13,7 @@ from torch import Tensor
 from senas.architecture import Architecture
 from senas.errors import RunError
 from senas.io import brief, os_reason, read_bytes, replacing, show
-from senas.nn.network import Network, build_network
+from senas.nn.network import Network
 
 ARCHITECTURE_FILE = "architecture.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -32,21 +34,27 @@ def save_network(folder: Path, arch: Architecture, network: Network) -> None:
         file.write(save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
 
 
-def load_network(folder: Path | str) -> Network:
-    """Load a retrained network from its folder, in evaluation mode.
+Made = TypeVar("Made", bound=Network)
+
+
+def read_network(folder: Path, make: Callable[[Architecture], Made]) -> Made:
+    """Read a network from its folder, in evaluation mode.
+
+    Args:
+        folder: Folder with `architecture.json` and `weights.safetensors`.
+        make: Function that makes the network of an architecture, which then gets the weights.
 
     Raises:
         RunError: The folder has no weights, or weights of another architecture.
         SenasError: The folder has no readable architecture.
     """
-    folder = Path(folder)
     arch, path = Architecture.load(folder / ARCHITECTURE_FILE), folder / WEIGHTS_FILE
     weights, _ = load_tensors(path, _MAX_BYTES_PER_WEIGHT * arch.network_size.weights)
     size = sum(tensor.nbytes for tensor in weights.values())
     min_bytes = _MIN_BYTES_PER_WEIGHT * arch.network_size.weights
     if size < min_bytes:  # checked first, so that no large network is allocated for a small file
         raise RunError(f"{path}: found {size} bytes of weights, expected at least {min_bytes} for its architecture")
-    network = build_network(arch)
+    network = make(arch)
     require_same(network.state_dict(), weights, str(path))
     network.load_state_dict(weights)
     return network.eval()

@@ -13,5 +13,7 @@ if TYPE_CHECKING:
     from senas.training.loop import pixel_statistics as pixel_statistics
     from senas.training.recipe import Recipe as Recipe
     from senas.training.retraining import retrain as retrain
+    from senas.training.trained import TrainedNetwork as TrainedNetwork
+    from senas.training.trained import load_network as load_network
 
 export_lazily(globals())

@@ -13,6 +13,8 @@ from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import Dataset
 from senas.training.loop import make_network, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
 from senas.training.recipe import Recipe
+from senas.training.trained import NETWORK_FILE, NetworkDescription, name_classes
+from senas.version import __version__
 
 ARGUMENTS_FILE, CHECKPOINT_FILE, RESULT_FILE = "retrain.json", "checkpoint.safetensors", "result.json"
 
@@ -70,7 +72,7 @@ def retrain(
         arch: Architecture to train.
         data: Data set. A validation set of its own is trained on, too; the test set is used only at the end.
         recipe: Training recipe.
-        out: Folder for `architecture.json`, `weights.safetensors` and `result.json`.
+        out: Folder for `architecture.json`, `weights.safetensors`, `network.json` and `result.json`.
         seed: Random seed for weights, order and augmentation.
         device: Device to train on, `cpu` or `cuda`.
         on_epoch: Function that is called with (epoch, mean loss) after each epoch.
@@ -84,9 +86,13 @@ def retrain(
     data.require(arch)
     arguments = RetrainArguments(digest=arch.digest, data=data.name, data_digest=data.digest, recipe=recipe, seed=seed)
     _reserve(out, arguments)
+    data = data.with_all_for_training()
     if (out / RESULT_FILE).exists() and (out / WEIGHTS_FILE).exists():
-        return read_json(out / RESULT_FILE, RetrainResult)
-    data = data.with_all_for_training().to(device)
+        result = read_json(out / RESULT_FILE, RetrainResult)
+        if not (out / NETWORK_FILE).exists():  # retrained by a version that did not write one
+            write_json(out / NETWORK_FILE, _description(arch, data, arguments, result))
+        return result
+    data = data.to(device)
     network = make_network(arch, recipe, seed=seed, device=device)
     optimizer = make_optimizer(network, recipe)
     epoch, loss = load_checkpoint(out / CHECKPOINT_FILE, network, optimizer, "loss") or (0, float("nan"))
@@ -94,15 +100,32 @@ def retrain(
     for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=seed, start=epoch):  # noqa: B020
         save_checkpoint(out / CHECKPOINT_FILE, network, optimizer, {"epoch": epoch, "loss": loss})
         on_epoch(epoch, loss)
-    result = RetrainResult(
-        test_accuracy=top1_accuracy(network, data.test, pixel_statistics(data.train), precision=recipe.precision),
-        loss=loss,
-        seconds=time.monotonic() - start,
-    )
+    accuracy = top1_accuracy(network, data.test, pixel_statistics(data.train), precision=recipe.precision)
+    result = RetrainResult(test_accuracy=accuracy, loss=loss, seconds=time.monotonic() - start)
     save_network(out, arch, network)
+    write_json(out / NETWORK_FILE, _description(arch, data, arguments, result))
     write_json(out / RESULT_FILE, result)
     (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     return result
+
+
+def _description(
+    arch: Architecture, data: Dataset, arguments: RetrainArguments, result: RetrainResult
+) -> NetworkDescription:
+    """Return what is known of a retrained network; `data` is what it was trained on."""
+    mean, deviation = (tuple(values.flatten().tolist()) for values in pixel_statistics(data.train))
+    return NetworkDescription(
+        digest=arch.digest,
+        input=arch.input,
+        mean=mean,
+        deviation=deviation,
+        classes=name_classes(data.class_names, arch.head.classes),
+        accuracy=result.test_accuracy,
+        data=arguments.data,
+        data_digest=arguments.data_digest,
+        recipe=arguments.recipe,
+        senas=__version__,
+    )
 
 
 def _reserve(out: Path, arguments: RetrainArguments) -> None:

@@ -12,8 +12,8 @@ from senas.architecture.references.catalogue import REFERENCES, reference
 from senas.architecture.se import SEConfig
 from senas.costs.breakdown import complexity_breakdown
 from senas.costs.flops import complexity, whole_network_complexity
-from senas.nn.network import build_network
-from senas.nn.weights import load_network, save_network
+from senas.nn.network import Network, build_network
+from senas.nn.weights import read_network, save_network
 from senas.report.tables import complexity_table
 
 # FLOPs and trainable parameters of independent implementations under the paper's conventions: multiply-adds of
@@ -163,7 +163,7 @@ def test_a_reference_trains_and_survives_its_round_trips(name, tmp_path):
     logits = network.eval()(images)
     assert logits.shape == (2, arch.head.classes)
     save_network(tmp_path, arch, network)
-    assert torch.equal(load_network(tmp_path)(images), logits)
+    assert torch.equal(read_network(tmp_path, Network)(images), logits)
     assert Architecture.from_json(arch.to_json()) == arch
 
 

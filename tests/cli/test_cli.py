@@ -7,8 +7,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-import torch
 from conftest import formula_profile
+from PIL import Image
 
 import senas
 from senas.analysis.summary import summarize_run
@@ -85,6 +85,9 @@ def tiny_file(tmp_path):
         (("plot", "nowhere"), "nowhere: not a run folder"),
         (("retrain", "nowhere"), "nowhere: not a run folder"),
         (("retrain", "none.json"), "none.json: no such file or directory"),
+        (("predict", "nowhere", "a.png"), "nowhere/architecture.json: no such file or directory"),
+        (("predict", "nowhere"), "Missing argument 'IMAGE...'"),
+        (("predict", "nowhere", "a.png", "--top", "0"), "--top: found 0, allowed: at least 1"),
         (("profile", "se-resnet-digits", "--device", "tpu"), "--device: found 'tpu'"),
         (("profile", "se-resnet-digits", "--dtype", "fp12"), "dtype on cpu: found 'fp12', did you mean 'fp32'?"),
         (("profile", "se-resnet-digits", "--batch", "0"), "batch: found 0, allowed: 1 to 4096"),
@@ -192,7 +195,20 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
     assert float(out.split("test accuracy ")[1].split("%")[0]) == pytest.approx(
         100 * json.loads((folder / "result.json").read_text())["test_accuracy"], abs=0.01
     )
-    assert senas.load_network(folder)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    network = senas.load_network(folder)
+    data = senas.load_data("digits", network.input)
+    assert network.description is not None
+    told, found = network.description.accuracy, network(data.test.images).argmax(1) == data.test.labels
+    assert told == float(found.double().mean()) == json.loads((folder / "result.json").read_text())["test_accuracy"]
+    image, expected = data.test.images[0], network.predict(data.test.images[0])
+    Image.fromarray(image[0].numpy()).save("digit.png")
+    status, out, _ = cli("predict", folder, "digit.png", "--json")
+    assert status == 0 and json.loads(out) == {"digit.png": pytest.approx(expected)}
+    status, out, _ = cli("predict", folder, "digit.png", "--top", 1)
+    best = next(iter(expected))
+    assert (status, out) == (0, f"digit.png: {best} {expected[best]:.1%}\n")
+    status, out, err = cli("predict", folder, "none.png")
+    assert (status, out) == (2, "") and "none.png: damaged image (no such file or directory)" in err
     status, _, err = cli("retrain", run.folder, "--epochs", 3)
     assert status == 2 and "holds a retraining with epochs 2, found 3" in err
     status, _, err = cli("search", tiny_file, "--profile", tmp_path / "p.json", "--out", run.folder)

@@ -28,9 +28,11 @@ import senas
 from senas.architecture.network import Architecture
 from senas.costs.feasibility import cost_of
 from senas.errors import SenasError
+from senas.io.documents import read_json, write_json
 from senas.io.text import flaw
 from senas.latency.profile.profile import LatencyProfile
-from senas.nn.weights import load_network, save_network
+from senas.nn.network import Network
+from senas.nn.weights import read_network, save_network
 from senas.report.tables import front_table
 from senas.runs.journal import Journal
 from senas.runs.run import Run
@@ -41,6 +43,7 @@ from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data.sources import load_data
 from senas.training.loop import make_optimizer
 from senas.training.recipe import Recipe
+from senas.training.trained import NetworkDescription
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 from search_table import Table  # a script, which is no module of the package
@@ -147,6 +150,27 @@ def use_checkpoint(path: Path) -> None:
     load_checkpoint(path, network, make_optimizer(network, Recipe()), "loss")
 
 
+def use_weights(path: Path) -> None:
+    read_network(path.parent, Network)
+
+
+def write_network(folder: Path) -> None:
+    write_weights(folder)
+    arch = tiny_architecture()
+    description = NetworkDescription(
+        digest=arch.digest, input=arch.input, mean=(4.5,), deviation=(6.0,), classes=tuple("abc"), accuracy=0.5,
+        data="digits", data_digest="0" * 16, recipe=Recipe(), senas="0.1.0",
+    )  # fmt: skip
+    write_json(folder / "network.json", description)
+
+
+def use_network(path: Path) -> None:
+    read_json(path, NetworkDescription)  # without the file, a network is loaded with a warning
+    network = senas.load_network(path.parent)
+    predicted = network.predict(torch.zeros(1, 8, 8, dtype=torch.uint8))
+    assert len(predicted) == 3 and all(0 <= each <= 1 for each in predicted.values())
+
+
 def write_run(folder: Path) -> None:
     """A run of two trials, one of which failed once."""
     write_space(folder)
@@ -184,7 +208,8 @@ READERS = {
     "table": Reader("table.npz", write_table, use_table, "npz"),
     "checkpoint": Reader("checkpoint.safetensors", write_checkpoint, use_checkpoint, "safetensors"),
     "journal": Reader("journal.sqlite", write_run, use_run, "journal"),
-    "weights": Reader("weights.safetensors", write_weights, lambda path: load_network(path.parent), "safetensors"),
+    "weights": Reader("weights.safetensors", write_weights, use_weights, "safetensors"),
+    "network": Reader("network.json", write_network, use_network, "json"),
 }
 
 

@@ -6,8 +6,8 @@ import torch
 from senas.architecture.references.catalogue import reference
 from senas.architecture.se import SEConfig
 from senas.errors import SenasError
-from senas.nn.network import build_network
-from senas.nn.weights import load_network, save_network
+from senas.nn.network import Network, build_network
+from senas.nn.weights import read_network, save_network
 
 
 def test_weights_round_trip_and_are_checked(tmp_path):
@@ -15,13 +15,13 @@ def test_weights_round_trip_and_are_checked(tmp_path):
     network = build_network(arch, seed=3).eval()
     save_network(tmp_path, arch, network)
     images = torch.randn(2, 3, 8, 8)
-    assert torch.equal(load_network(tmp_path)(images), network(images))
+    assert torch.equal(read_network(tmp_path, Network)(images), network(images))
     reference("resnet20", input_size=8).save(tmp_path / "architecture.json")
     with pytest.raises(SenasError, match=r"cells.0.sum.branch.se.expand.bias: found \(16,\), expected None"):
-        load_network(tmp_path)
+        read_network(tmp_path, Network)
     (tmp_path / "weights.safetensors").write_bytes(b"nonsense")
     with pytest.raises(SenasError, match="not a safetensors file"):
-        load_network(tmp_path)
+        read_network(tmp_path, Network)
     (tmp_path / "weights.safetensors").unlink()
     with pytest.raises(SenasError, match="no such file"):
-        load_network(tmp_path)
+        read_network(tmp_path, Network)

@@ -73,7 +73,8 @@ def test_a_run_is_shown_drawn_and_retrained(folder, capsys):
 
 
 def test_weights_are_read_and_give_the_accuracy_that_was_written_beside_them(folder):
-    network = senas.load_network(folder / "retrained")
+    with pytest.warns(UserWarning, match=r"network\.json: missing"):
+        network = senas.load_network(folder / "retrained")
     result = json.loads((folder / "retrained" / "result.json").read_text())
     data = senas.load_data("digits", senas.Input(channels=1, size=8))
     from senas.training.loop import pixel_statistics, top1_accuracy

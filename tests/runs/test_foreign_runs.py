@@ -13,12 +13,12 @@ from conftest import run_record
 from test_journal import start
 
 from senas.errors import SenasError
-from senas.nn.weights import load_network
 from senas.runs.config import Training
 from senas.runs.journal import Journal
 from senas.runs.lock import run_lock
 from senas.runs.run import Run
 from senas.training.recipe import Recipe
+from senas.training.trained import load_network
 
 
 @pytest.fixture

@@ -87,9 +87,11 @@ class Dataset:
                     f"data set {self.name}: found training images {tuple(self.train.images.shape[1:])} "
                     f"and {name} images {tuple(images.shape[1:])}, expected the same shape"
                 )
-        if self.class_names is not None and len(self.class_names) != self.classes:
+        names = self.class_names
+        if names is not None and not len(names) == len(set(names)) == self.classes:
             raise DataError(
-                f"data set {self.name}: found {len(self.class_names)} class names for {self.classes} classes"
+                f"data set {self.name}: found {len(names)} class names, {len(set(names))} of them distinct, expected "
+                f"{self.classes}"
             )
 
     def require(self, arch: Architecture) -> None:

@@ -37,9 +37,8 @@ def decode_image(path: Path, network_input: Input) -> NDArray[np.uint8]:
         DataError: A damaged file, one that claims more than `MAX_PIXELS`, or a number format other than integers of 8
             or 16 bits; the message names file and mode.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    size = network_input.size
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise DataError(f"{brief(str(path))}: found no regular file, expected an image")
@@ -50,12 +49,9 @@ def decode_image(path: Path, network_input: Input) -> NDArray[np.uint8]:
                     raise DataError(
                         f"{brief(str(path))}: found {image.width} x {image.height} pixels, allowed: {MAX_PIXELS} in all"
                     )
-                image.draft(None, (_DRAFT * size, _DRAFT * size))
+                image.draft(None, (_DRAFT * network_input.size, _DRAFT * network_input.size))
                 image.load()
-                sixteen_bits = image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG")
-                upright = _eight_bits(ImageOps.exif_transpose(image), path, sixteen_bits=sixteen_bits)
-                plain = upright.convert("L" if network_input.channels == 1 else "RGB")
-                fitted = ImageOps.fit(plain, (size, size), Image.Resampling.BICUBIC)
+                return pixels_of(image, network_input, brief(str(path)))
     except DataError:
         raise
     except Image.DecompressionBombError:
@@ -66,18 +62,28 @@ def decode_image(path: Path, network_input: Input) -> NDArray[np.uint8]:
     except Exception as error:  # Pillow's decoders raise SyntaxError, ValueError, struct.error and others
         reason = str(error) or type(error).__name__
         raise DataError(f"{brief(str(path))}: damaged image ({_one_line(reason, path)})") from None
-    pixels = np.asarray(fitted)  # (size, size) or (size, size, 3)
+
+
+def pixels_of(image: "PILImage", network_input: Input, name: str) -> NDArray[np.uint8]:
+    """Return the pixels of an open image, (C, size, size), as `decode_image` describes them; `name` is for messages."""
+    from PIL import Image, ImageOps
+
+    size = network_input.size
+    sixteen_bits = image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG")
+    upright = _eight_bits(ImageOps.exif_transpose(image), name, sixteen_bits=sixteen_bits)
+    plain = upright.convert("L" if network_input.channels == 1 else "RGB")
+    pixels = np.asarray(ImageOps.fit(plain, (size, size), Image.Resampling.BICUBIC))  # (size, size) or (size, size, 3)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _eight_bits(image: "PILImage", path: Path, *, sixteen_bits: bool) -> "PILImage":
+def _eight_bits(image: "PILImage", name: str, *, sixteen_bits: bool) -> "PILImage":
     """Return an image with 8 bits per channel and without transparency."""
     from PIL import Image
 
     if sixteen_bits:
         return Image.fromarray(np.round(np.asarray(image, dtype=np.float64) / 257).clip(0, 255).astype(np.uint8))
     if image.mode not in (*_PLAIN, *_WITH_ALPHA):
-        raise DataError(f"{brief(str(path))}: found mode {image.mode}, allowed: integers of 8 or 16 bits per channel")
+        raise DataError(f"{name}: found mode {image.mode}, allowed: integers of 8 or 16 bits per channel")
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         solid = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", solid.size, "white"), solid)
