@@ -9,9 +9,10 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
@@ -41,6 +42,10 @@ _QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+_LOCAL_WITHOUT_HOME = {"RAY_AUTH_MODE": "disabled"}  # otherwise Ray writes a token into the home
+_MAX_SOCKET_FOLDER = 35  # ASCII characters; Ray appends 70 for a socket, whose path may have 107
+_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # a new folder of a random name is made in one
+_FULL_BYTES = 2**24
 
 
 def run_ray_tune(
@@ -158,18 +163,22 @@ def _call(work: Callable[[], T]) -> T:
 @contextmanager
 def _ray(address: str | None, cpus: float) -> Iterator[None]:
     """Join a cluster, or start one on this machine and stop it afterwards, without log output or usage statistics."""
-    with _quiet():
+    local = address is None
+    with _quiet(_LOCAL_WITHOUT_HOME if local and not os.access(Path.home(), os.W_OK) else {}), ExitStack() as stack:
         if ray.is_initialized():
             yield
             return
-        resources = {} if address else {"num_cpus": math.ceil(cpus), "include_dashboard": False}
+        options: dict[str, Any] = {}
+        if local:
+            folder = stack.enter_context(_socket_folder())
+            options = {"num_cpus": math.ceil(cpus), "include_dashboard": False, "_temp_dir": folder}
         try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **resources)
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **options)
         except ConnectionError as error:
             raise OptionError(f"address: found {address}, where no Ray cluster answers ({error})") from None
         except Exception as error:  # Ray raises plain exceptions if it cannot start
             reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            raise SearchFailedError(f"Ray cannot be started ({reason[0]}); is the temporary folder full?") from None
+            raise SearchFailedError(f"Ray cannot be started ({reason[0]}){_disk_hint()}") from None
         try:
             yield
         finally:
@@ -177,19 +186,50 @@ def _ray(address: str | None, cpus: float) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Set Ray's environment variables and mute its logger; restore both at the end."""
-    added = {name: value for name, value in _QUIET.items() if name not in os.environ}
+def _socket_folder() -> Iterator[str | None]:
+    """Give a folder of our own for Ray's sockets if their paths would not be valid in Ray's; `None` for Ray's."""
+    chosen = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if chosen.isascii() and len(chosen) <= _MAX_SOCKET_FOLDER:
+        yield None
+        return
+    for parent in _SHORT_FOLDERS:
+        if os.access(parent, os.W_OK | os.X_OK):
+            folder = tempfile.mkdtemp(prefix="senas-", dir=parent)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+    yield None
+
+
+def _disk_hint() -> str:
+    """Return a hint for the end of a message if the temporary folder is full."""
+    folder = tempfile.gettempdir()
+    return f"; {folder} is full" if shutil.disk_usage(folder).free < _FULL_BYTES else ""
+
+
+@contextmanager
+def _quiet(further: Mapping[str, str]) -> Iterator[None]:
+    """Set Ray's environment variables, and further ones, and mute its logger; restore all at the end."""
+    before = _ray_variables()
     logger = logging.getLogger("ray")
     level = logger.level
-    os.environ.update(added)
+    os.environ.update({**_QUIET, **further} | before)
     logger.setLevel(logging.CRITICAL)  # failures are in the journal, with their reasons
     try:
         yield
     finally:
         logger.setLevel(level)
-        for name in added:
-            os.environ.pop(name, None)
+        for name in _ray_variables():  # Ray sets some as well
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _ray_variables() -> dict[str, str]:
+    """Return the environment variables that are Ray's or that it sets."""
+    ours = ("RAY_", "TUNE_", "PYTHONBREAKPOINT")
+    return {name: value for name, value in os.environ.items() if name.startswith(ours)}
 
 
 def _check_resources(options: SearchOptions) -> None:

@@ -168,36 +168,50 @@ def test_a_cluster_loses_a_node_and_the_search_nothing(tmp_path):
 
 
 def test_an_interrupt_keeps_what_had_finished(tmp_path, ray_local):
-    """A real SIGINT to a real process, then `resume` in this one."""
+    """A real SIGINT to a real process, then `resume` in this one.
+
+    The process has a temporary folder whose path is too long for Ray's sockets and not ASCII, and no home.
+    """
+    scratch = tmp_path / ("long-as-on-a-batch-system-" * 3) / "é"
+    scratch.mkdir(parents=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"TMPDIR": str(scratch), "HOME": "/proc/nohome"}
     space = tmp_path / "tiny.toml"
     space.write_text(SMALL_SPACE)
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent(f"""
-        import time, senas
+        import logging, os, time, ray, sklearn, senas
         def slowly(arch, seed, report):
             time.sleep(0.3)
             return int(arch.digest, 16) % 1000 / 1000
         if __name__ == "__main__":
-            senas.search(senas.load_space({str(space)!r}), evaluate=slowly, out={str(tmp_path / "run")!r},
-                         trials=500, concurrency=2, strategy="random")
+            before = dict(os.environ), logging.getLogger("ray").level
+            try:
+                senas.search(senas.load_space({str(space)!r}), evaluate=slowly, out={str(tmp_path / "run")!r},
+                             trials=500, concurrency=2, strategy="random")
+            finally:
+                print("as before:", (dict(os.environ), logging.getLogger("ray").level) == before)
         """)
     )
-    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, str(script)], env=environment, **pipes)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.2)
         if (tmp_path / "run" / "journal.sqlite").exists() and ended(Run(tmp_path / "run")) >= 4:
             break
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    printed, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors
+    assert printed.splitlines()[-1] == "as before: True"
     run = Run(tmp_path / "run")
     kept = [t for t in run.trials() if t.status == "finished"]
     assert 4 <= len(kept) < 500
     assert (run.folder / "front.json").exists()
     assert not list(run.folder.glob(".*.tmp"))
+    assert list(scratch.iterdir()) == []
     left_running = {t.digest: t.number for t in run.trials() if t.status == "running"}
     resumed = senas.resume(run.folder, evaluate=by_digest, trials=len(kept) + 6, force=True)
     again = {t.digest: t for t in resumed.trials()}
