@@ -8,6 +8,7 @@ import typer
 from typer import Option
 
 from senas.cli.complexity import complexity
+from senas.cli.data import data
 from senas.cli.front import front
 from senas.cli.plot import plot
 from senas.cli.predict import predict
@@ -45,7 +46,7 @@ def options(
     """
 
 
-for command in (spaces, search, resume, front, plot, retrain, predict, profile, complexity):
+for command in (spaces, data, search, resume, front, plot, retrain, predict, profile, complexity):
     app.command()(command)
 
 

@@ -14,6 +14,7 @@ from senas.io import OptionInfo, check_option, flag_of, options_of
 Command = TypeVar("Command", bound=Callable[..., None])
 
 SpaceArgument = Annotated[str, Argument(metavar="SPACE", help="Shipped space (see: senas spaces) or TOML file.")]
+ClassesOption = Annotated[int | None, Option(help="Number of classes; by default that of the space's file.")]
 RunArgument = Annotated[Path, Argument(metavar="RUN", help="Folder of a run.")]
 EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
 DataOption = Annotated[str, Option(help="Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from senas.cli.options import DeviceOption, ExecutionOption, SpaceArgument, check_device
+from senas.cli.options import ClassesOption, DeviceOption, ExecutionOption, SpaceArgument, check_device
 from senas.cli.printing import console, next_command, progress_console
 from senas.errors import OptionError
 
@@ -21,6 +21,7 @@ def profile(
     seconds: Annotated[float, Option(help="Time limit of the measurement, per batch size.")] = 120.0,
     share: Annotated[float, Option(help="Share of the cells with SE to measure; the others are imputed.")] = 1.0,
     seed: Annotated[int, Option(help="Random seed for images, networks and order.")] = 0,
+    classes: ClassesOption = None,
     out: Annotated[
         Path | None, Option(help="File to write; by default profiles/SPACE-DEVICE-EXECUTION-DTYPE-bBATCH.json.")
     ] = None,
@@ -32,7 +33,7 @@ def profile(
     from senas.latency import make_mode
     from senas.spaces import load_space
 
-    loaded, batches = load_space(space), tuple(batch or (1,))
+    loaded, batches = load_space(space, classes=classes), tuple(batch or (1,))
     if out is not None and len(batches) > 1:
         raise OptionError(f"--out: found one file for {len(batches)} batch sizes, allowed: none or one --batch")
     if len(set(batches)) < len(batches):

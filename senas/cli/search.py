@@ -10,6 +10,7 @@ from typer import Option
 
 from senas.cli.options import (
     AddressOption,
+    ClassesOption,
     DataOption,
     DeviceOption,
     EpochsOption,
@@ -57,6 +58,7 @@ def search(
     batch: Annotated[int | None, Option(help="Batch size of the measured networks.")] = None,
     data: DataOption = "digits",
     epochs: EpochsOption = 10,
+    classes: ClassesOption = None,
     address: AddressOption = None,
     out: Annotated[Path | None, Option(help="Folder of the run; by default runs/SPACE-N.")] = None,
     **options: Any,
@@ -68,7 +70,7 @@ def search(
     from senas.spaces import load_space
     from senas.strategies import STRATEGIES
 
-    loaded = load_space(space)
+    loaded = load_space(space, classes=classes)
     bounds: dict[Objective, Bound | None] = {
         "latency": None if latency_budget is None else parse_latency(latency_budget, "--latency-budget"),
         "flops": None if max_flops is None else parse_count(max_flops, "--max-flops"),

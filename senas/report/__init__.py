@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from senas.report.figure import plot_run as plot_run
     from senas.report.se_figure import draw_se_costs as draw_se_costs
     from senas.report.tables import complexity_table as complexity_table
+    from senas.report.tables import data_lines as data_lines
+    from senas.report.tables import data_table as data_table
     from senas.report.tables import front_caption as front_caption
     from senas.report.tables import front_table as front_table
     from senas.report.tables import profile_lines as profile_lines

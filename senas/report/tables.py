@@ -10,12 +10,16 @@ from rich.table import Table
 
 from senas.architecture import Architecture, Cell
 from senas.costs import Budget, Complexity, Objective, SECost, complexity, part_complexity, show_cost
+from senas.io import brief
 from senas.runs import Trial
 from senas.spaces import SearchSpace
 
 if TYPE_CHECKING:  # their rooms import libraries that a list of spaces need not wait for
     from senas.analysis import RunSummary
     from senas.latency import LatencyProfile
+    from senas.training import DataDescription
+
+_MAX_CLASSES = 20  # in a table
 
 
 def front_table(front: Sequence[Trial], *, summary: "RunSummary | None", width: int) -> Table:
@@ -122,6 +126,36 @@ def spaces_table(spaces: Sequence[tuple[str, SearchSpace]]) -> Table:
             name, space.backbone, str(space.input.shape), options, str(len(space.choices)), _count(space.size)
         )
     return table
+
+
+def data_table(data: "DataDescription") -> Table:
+    """Return a table of a data set: images of each class in each split, all classes if they are few."""
+    table = Table(title=data.name, title_justify="left")
+    table.add_column("class")
+    for split in data.counts:
+        table.add_column(split, justify="right")
+    shown = len(data.classes) if len(data.classes) <= _MAX_CLASSES else 0
+    for number, name in enumerate(data.classes[:shown]):
+        table.add_row(escape(brief(name)), *(_count(counts[number]) for counts in data.counts.values()))
+    if not shown:
+        for name, choose in (("smallest", min), ("largest", max)):
+            table.add_row(f"{name} of {len(data.classes)}", *(_count(choose(each)) for each in data.counts.values()))
+    table.add_section()
+    table.add_row("total", *(_count(sum(counts)) for counts in data.counts.values()))
+    return table
+
+
+def data_lines(data: "DataDescription") -> list[str]:
+    """Return sizes, statistics and warnings of a data set, a line each."""
+    (width, height), (most_width, most_height) = data.smallest, data.largest
+    same = data.smallest == data.largest
+    sizes = f"{width} x {height}" if same else f"{width} x {height} to {most_width} x {most_height}"
+    mean, deviation = (", ".join(f"{each:.1f}" for each in values) for values in (data.mean, data.deviation))
+    return [
+        f"width x height: {sizes}",
+        f"mean {mean}, standard deviation {deviation} per channel (pixels 0 to 255, {data.sampled:,} training images)",
+        *(f"warning: {warning}" for warning in data.warnings),
+    ]
 
 
 def complexity_table(arch: Architecture) -> Table:

@@ -82,11 +82,12 @@ class _SpaceTable:
     width: _WidthTable = field(default_factory=_WidthTable)
 
 
-def load_space(name_or_path: str | Path, *, check: bool = True) -> SearchSpace:
+def load_space(name_or_path: str | Path, *, classes: int | None = None, check: bool = True) -> SearchSpace:
     """Read a search space.
 
     Args:
         name_or_path: Name of a shipped space (see `shipped_spaces`), or path to a TOML file.
+        classes: Number of classes of its networks, in place of the one in the file.
         check: Whether to check its layers, see `SearchSpace.check_layers`.
 
     Raises:
@@ -103,7 +104,8 @@ def load_space(name_or_path: str | Path, *, check: bool = True) -> SearchSpace:
         raise SpaceError(f"search space: {one_of(text, shipped)}, or a path ending in .toml")
     table = read_toml(path)
     try:
-        space = _space(from_plain(_SpaceTable, table, str(path)), str(path))
+        read = from_plain(_SpaceTable, table, str(path))
+        space = _space(read if classes is None else replace(read, classes=classes), str(path))
         if check:
             space.check_layers()
         return space

@@ -7,6 +7,8 @@ from senas.lazy import export_lazily
 if TYPE_CHECKING:
     from senas.training.data.dataset import Dataset as Dataset
     from senas.training.data.dataset import Split as Split
+    from senas.training.data.description import DataDescription as DataDescription
+    from senas.training.data.description import describe_data as describe_data
     from senas.training.data.sources import load_data as load_data
     from senas.training.evaluator import Evaluate as Evaluate
     from senas.training.evaluator import TrainingEvaluator as TrainingEvaluator

@@ -177,7 +177,5 @@ def _read_description(path: Path, arch: Architecture) -> NetworkDescription | No
 
 
 def name_classes(names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
-    """Return a name for each output of a network: those of the data set, then numbered ones for outputs beyond them."""
-    if names is None:
-        return tuple(map(str, range(classes)))
-    return (*names, *(f"class {number}" for number in range(len(names), classes)))
+    """Return the names of the classes of a network: those of the data set, or else their numbers."""
+    return tuple(map(str, range(classes))) if names is None else tuple(names)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from conftest import formula_profile
 from PIL import Image
@@ -53,6 +54,8 @@ def tiny_file(tmp_path):
         (("search", "se-resnet-digits", "--data", "digit"), "data set: found 'digit', did you mean 'digits'?"),
         (("search", "se-resnet-digits", "--data", "npz:no.npz"), "no.npz: no such file or directory"),
         (("search", "se-resnet-cifar", "--data", "digits"), "found images (1, 8, 8), the network needs (3, 32, 32)"),
+        (("search", "se-resnet-digits", "--classes", "0"), "classes: found 0, allowed: 1 to"),
+        (("search", "se-resnet-digits", "--classes", "3"), "or --classes 10"),
         (("search", "se-resnet-digits", "--strategy", "tep"), "--strategy: found 'tep', did you mean 'tpe'?"),
         (("search", "se-resnet-digits", "--objective", "speed"), "--objective: found 'speed'"),
         (("search", "se-resnet-digits", "--trials", "0"), "--trials: found 0, allowed: 1 to 1000000000"),
@@ -223,6 +226,19 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
     (folder / "weights.safetensors").unlink()  # of what was best before the fourth trial
     status, _, err = cli("retrain", run.folder, "--epochs", 2, "--pick", folder.name)
     assert status == 0 and (folder / "weights.safetensors").exists()
+
+
+def test_a_data_set_is_described(cli, tmp_path):
+    images, labels = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8), np.array([0, 1, 0, 1, 0, 0])
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=labels, x_test=images[:2], y_test=labels[:2])
+    status, out, _ = cli("data", "npz:a.npz")
+    assert status == 0
+    assert "│ total │     6 │    2 │" in out and "width x height: 8 x 8" in out
+    assert "warning: 2 images of test are in train as well: train 0 = test 0; train 1 = test 1" in out
+    status, out, _ = cli("data", "npz:a.npz", "--json")
+    assert json.loads(out)["counts"] == {"train": [4, 2], "test": [1, 1]}
+    status, _, err = cli("data", "imagefolder:nowhere")
+    assert status == 2 and "found 'imagefolder:nowhere', which is not a folder" in err
 
 
 def test_the_page_escapes_what_it_shows(tiny, tiny_file, tmp_path):

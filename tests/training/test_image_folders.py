@@ -13,6 +13,7 @@ from PIL import Image
 
 from senas.architecture.network import Input
 from senas.errors import DataError
+from senas.training.data.description import describe_data
 from senas.training.data.folders import list_image_folder
 from senas.training.data.images import decode_image
 from senas.training.data.sources import load_data
@@ -283,3 +284,37 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(tmp_path, how, message)
 def test_images_have_one_or_three_channels(tmp_path):
     with pytest.raises(DataError, match="found a network of 4 channels, images have 1 or 3"):
         load_data(f"imagefolder:{make(tmp_path)}", Input(channels=4, size=8))
+
+
+def test_a_folder_is_described_before_anything_is_trained(tmp_path):
+    """Two classes of two images, and of 40 of one class more; a test image is a copy of a training image."""
+    root = make(tmp_path)
+    for number in range(40):
+        save(root / "train" / "dog" / f"more-{number}.png", 200)
+    Image.new("RGB", (30, 20)).save(root / "test" / "cat" / "wide.png")
+    (root / "test" / "cat" / "0.png").write_bytes((root / "train" / "cat" / "0.png").read_bytes())
+    found = describe_data(f"imagefolder:{root}")
+    assert found.classes == ("cat", "dog")
+    assert found.counts == {"test": (3, 2), "train": (2, 42)}
+    assert (found.smallest, found.largest) == ((12, 12), (30, 20))
+    shades = np.array([1, 2, 3, 4] + 40 * [200])
+    assert found.sampled == 44
+    assert found.mean == pytest.approx((shades.mean(), 0, 0)) and found.deviation == pytest.approx((shades.std(), 0, 0))
+    first, second = found.warnings
+    assert first == "train: 42 images of 'dog', 2 of 'cat'"
+    assert second == f"1 images of test are in train as well: {root}/train/cat/0.png = {root}/test/cat/0.png"
+
+
+def test_arrays_are_described(tmp_path):
+    images = np.arange(12 * 4 * 5 * 3, dtype=np.uint8).reshape(12, 4, 5, 3)
+    labels = np.arange(12) % 2
+    np.savez(
+        tmp_path / "a.npz", x_train=images[:8], y_train=labels[:8], x_test=images[7:], y_test=labels[7:],
+        class_names=np.array(["one", "two"]),
+    )  # fmt: skip
+    found = describe_data(f"npz:{tmp_path / 'a.npz'}")
+    assert (found.classes, found.counts) == (("one", "two"), {"train": (4, 4), "test": (2, 3)})
+    assert found.smallest == found.largest == (5, 4)
+    assert found.mean == pytest.approx(images[:8].mean(axis=(0, 1, 2)))
+    assert found.warnings == ("1 images of test are in train as well: train 7 = test 0",)
+    assert describe_data("digits").counts["test"] == tuple(np.bincount(load_data("digits", GRAY).test.labels))

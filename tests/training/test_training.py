@@ -94,8 +94,11 @@ def test_data_that_contradicts_itself_is_refused(changes, message):
 def test_data_must_fit_the_network():
     with pytest.raises(SenasError, match=r"found images \(1, 16, 16\), the network needs \(1, 8, 8\)"):
         dataset(train=stripes(4, size=16), test=stripes(4, size=16)).require(SMALL)
-    with pytest.raises(SenasError, match="found 11 classes, the network allows 10"):
+    with pytest.raises(SenasError, match=r"found 11 classes, the network has 10 outputs; .* or --classes 11"):
         dataset(classes=11).require(SMALL)
+    dataset().require(SMALL)  # of 10 classes, of which it has images of two
+    with pytest.raises(SenasError, match=r"found 2 classes, .* set classes = 2 in the space, or --classes 2"):
+        dataset(class_names=("above", "below")).require(SMALL)
 
 
 def write_npz(path, **changes):

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from senas.training.data.augmentation import augment as augment
     from senas.training.data.dataset import Dataset as Dataset
     from senas.training.data.dataset import Split as Split
+    from senas.training.data.description import DataDescription as DataDescription
+    from senas.training.data.description import describe_data as describe_data
     from senas.training.data.images import decode_image as decode_image
     from senas.training.data.images import pixels_of as pixels_of
     from senas.training.data.sources import DataFunction as DataFunction

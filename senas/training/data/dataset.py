@@ -98,12 +98,15 @@ class Dataset:
         """Check that an architecture can be trained on this data.
 
         Raises:
-            DataError: Another image shape, or more classes than the network has outputs.
+            DataError: Another image shape, more classes than the network has outputs, or fewer, if the data set names
+                its classes. Without names, it may have classes of which it has no image.
         """
         require_shape(self.name, tuple(self.train.images.shape[1:]), arch.input)
-        if self.classes > arch.head.classes:
+        outputs = arch.head.classes
+        if self.classes > outputs or (self.classes < outputs and self.class_names is not None):
             raise DataError(
-                f"data set {self.name}: found {self.classes} classes, the network allows {arch.head.classes}"
+                f"data set {self.name}: found {self.classes} classes, the network has {outputs} outputs; set classes = "
+                f"{self.classes} in the space, or --classes {self.classes}"
             )
 
     @property

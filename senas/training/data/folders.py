@@ -22,6 +22,7 @@ SPLIT_FOLDERS: dict[str, SplitName] = {
     "validation": "validation",
     "test": "test",
 }
+_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
@@ -79,8 +80,9 @@ def list_image_folder(path: Path) -> ImageFolder:
         path=path,
         classes=tuple(classes),
         splits={
-            name: tuple((file, label) for label, each in enumerate(classes) for file in by_class[each])
-            for name, by_class in found.items()
+            name: tuple((file, label) for label, each in enumerate(classes) for file in found[name][each])
+            for name in _SPLITS
+            if name in found
         },
     )
 

@@ -2,6 +2,8 @@
 
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,25 @@ def decode_image(path: Path, network_input: Input) -> NDArray[np.uint8]:
         DataError: A damaged file, one that claims more than `MAX_PIXELS`, or a number format other than integers of 8
             or 16 bits; the message names file and mode.
     """
+    with _opened(path) as image:
+        image.draft(None, (_DRAFT * network_input.size, _DRAFT * network_input.size))
+        image.load()
+        return pixels_of(image, network_input, brief(str(path)))
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Return width and height of an image file as it is stored, without decoding it.
+
+    Raises:
+        DataError: A file whose first bytes are not those of an image, or one that claims more than `MAX_PIXELS`.
+    """
+    with _opened(path) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[PILImage]":
+    """Open an image file; whatever is wrong with it, then and while it is decoded, is a `DataError` that names it."""
     from PIL import Image
 
     try:
@@ -49,9 +70,7 @@ def decode_image(path: Path, network_input: Input) -> NDArray[np.uint8]:
                     raise DataError(
                         f"{brief(str(path))}: found {image.width} x {image.height} pixels, allowed: {MAX_PIXELS} in all"
                     )
-                image.draft(None, (_DRAFT * network_input.size, _DRAFT * network_input.size))
-                image.load()
-                return pixels_of(image, network_input, brief(str(path)))
+                yield image
     except DataError:
         raise
     except Image.DecompressionBombError:

@@ -135,7 +135,8 @@ def _decoded(files: Sequence[tuple[Path, int]], network_input: Input) -> Split:
 
 
 SOURCES: dict[str, DataFunction] = {"digits": digits, "cifar10": cifar10, "cifar100": cifar100}
-FILE_SOURCES: dict[str, Callable[[Path, Input], Dataset]] = {"npz": npz, "imagefolder": imagefolder}
+FOLDER_SOURCE = "imagefolder"
+FILE_SOURCES: dict[str, Callable[[Path, Input], Dataset]] = {"npz": npz, FOLDER_SOURCE: imagefolder}
 
 
 def _split(images: np.ndarray, labels: np.ndarray, where: str) -> Split:
