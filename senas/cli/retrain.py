@@ -15,7 +15,8 @@ from senas.errors import OptionError
 def retrain(
     source: Annotated[Path, Argument(metavar="RUN|ARCH.json", help="Folder of a run, or an architecture file.")],
     pick: Annotated[
-        str | None, Option(help="Trial of a run: best (the default), knee (where the front bends), or a digest.")
+        str | None,
+        Option(help="Trial of a run: best (the default), knee (where the front bends), its number, or a digest."),
     ] = None,
     epochs: EpochsOption = 60,
     data: Annotated[

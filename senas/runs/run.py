@@ -10,7 +10,7 @@ from typing import Any
 
 from senas.costs import CostModel, Objective
 from senas.errors import RunError
-from senas.io import from_plain, os_reason, to_plain, write_json
+from senas.io import brief, from_plain, os_reason, to_plain, write_json
 from senas.latency import LatencyProfile
 from senas.runs.config import RunRecord, SearchCode, SearchOptions, Training
 from senas.runs.journal import Journal
@@ -200,7 +200,7 @@ class Run:
         """Return a trial by name.
 
         Args:
-            which: `best` accuracy or `knee` of the front, or a digest or the start of one.
+            which: `best` accuracy or `knee` of the front, the number of a trial, or a digest or the start of one.
 
         Raises:
             RunError: No such trial, or more than one.
@@ -210,12 +210,15 @@ class Run:
             if not front:
                 raise RunError(f"{self.folder}: no trial has finished, so there is no {which} one")
             return front[0] if which == "best" else knee(front, self.objective)
-        found = [trial for trial in self.trials() if trial.digest.startswith(which) and trial.status != "failed"]
+        usable = [trial for trial in self.trials() if trial.status != "failed"]
+        numbered = [trial for trial in usable if str(trial.number) == which]
+        found = numbered or [trial for trial in usable if trial.digest.startswith(which)]
         if len({trial.digest for trial in found}) != 1:
-            digests = ", ".join(trial.digest for trial in found[:5]) or "none"
+            listed = ", ".join(f"{trial.number} ({trial.digest[:8]})" for trial in (found or usable)[:5]) or "none"
+            wrong = f"several trials for '{brief(which)}'" if found else f"no trial '{brief(which)}'"
             raise RunError(
-                f"{self.folder}: found {len(found)} trials for '{which}' ({digests}), "
-                "allowed: best, knee, or the start of one digest"
+                f"{self.folder}: found {wrong}, allowed: best, knee, the number of a trial, or the start of one "
+                f"digest, such as {listed}"
             )
         return found[0]
 

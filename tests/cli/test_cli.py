@@ -54,6 +54,7 @@ def tiny_file(tmp_path):
         (("search", "se-resnet-digits", "--data", "digit"), "data set: found 'digit', did you mean 'digits'?"),
         (("search", "se-resnet-digits", "--data", "npz:no.npz"), "no.npz: no such file or directory"),
         (("search", "se-resnet-cifar", "--data", "digits"), "found images (1, 8, 8), the network needs (3, 32, 32)"),
+        (("search", "se-resnet-cifar", "--objective", "flops"), "(3, 32, 32); name a data set with --data"),
         (("search", "se-resnet-digits", "--classes", "0"), "classes: found 0, allowed: 1 to"),
         (("search", "se-resnet-digits", "--classes", "3"), "or --classes 10"),
         (("search", "se-resnet-digits", "--strategy", "tep"), "--strategy: found 'tep', did you mean 'tpe'?"),

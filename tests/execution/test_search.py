@@ -243,9 +243,12 @@ def test_a_run_tells_everything_from_its_folder(search, tiny):
         assert senas.Architecture.load(path) == trial.architecture
     assert opened.pick("best") == run.front()[0]
     assert opened.pick(run.trials()[3].digest[:9]) == run.trials()[3]
-    for wrong in ("", "zzz"):
-        with pytest.raises(SenasError, match="allowed: best, knee, or the start of one digest"):
+    assert opened.pick("4") == run.trials()[3]  # by the number that tables print
+    for wrong, found in (("", "found several trials for ''"), ("zzz", "found no trial 'zzz'"), ("99", "no trial '99'")):
+        with pytest.raises(SenasError) as caught:
             opened.pick(wrong)
+        assert found in str(caught.value)
+        assert f"the start of one digest, such as 1 ({run.trials()[0].digest[:8]}), 2 (" in str(caught.value)
     measured = measure_front(run, seconds=0.05, measure=measure_in_process)
     assert [t.digest for t in measured] == [t.digest for t in run.front()]
     assert all(t.measured_ms and t.measured_ms > 0 for t in measured)

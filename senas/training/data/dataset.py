@@ -175,12 +175,12 @@ class Dataset:
         return {name: split for name, split in found.items() if split is not None}
 
 
-def require_shape(name: str, found: tuple[int, ...], network_input: Input) -> None:
-    """Check that images have the shape, (C, H, W), that a network takes.
+def require_shape(name: str, found: tuple[int, ...], network_input: Input, hint: str = "") -> None:
+    """Check that images have the shape, (C, H, W), that a network takes; `hint` ends the message if they do not.
 
     Raises:
         DataError: Another shape.
     """
     needed = (network_input.channels, network_input.size, network_input.size)
     if found != needed:
-        raise DataError(f"data set {name}: found images {found}, the network needs {needed}")
+        raise DataError(f"data set {name}: found images {found}, the network needs {needed}{hint}")

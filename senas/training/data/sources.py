@@ -56,7 +56,8 @@ def digits(network_input: Input) -> Dataset:
     Raises:
         DataError: A network that takes images of another shape.
     """
-    require_shape("digits", (1, 8, 8), network_input)  # before the imports, which take seconds
+    # before the imports, which take seconds; digits are what --data is without a word
+    require_shape("digits", (1, 8, 8), network_input, "; name a data set with --data")
     import torch
     from sklearn.datasets import load_digits
 
