@@ -13,14 +13,14 @@ source scripts/gpu_steps.sh
 run=${arguments[1]} data=npz:${arguments[2]}
 
 if [[ $device == cuda ]]; then
-    type=bf16 session_seconds=1.5 epochs=${EPOCHS:-30} precision=tf32 seeds=3 workers=9 seconds=3
+    type=bf16 session_seconds=1.5 epochs=${EPOCHS:-30} precision=tf32 seeds=3 workers=9 seconds=3 batch=32
 else
-    type=fp32 session_seconds=0.5 epochs=1 precision=fp32 seeds=1 workers=2 seconds=0.2
+    type=fp32 session_seconds=0.5 epochs=1 precision=fp32 seeds=1 workers=2 seconds=0.2 batch=1
 fi
 
 step front 60 "$PYTHON" scripts/measure_front.py "$run" --seconds "$session_seconds" --json
 step trainings 300 "$PYTHON" scripts/compare_trainings.py "$run" resnet20 resnet20+se --data "$data" \
     --epochs "$epochs" --precision "$precision" --seeds "$seeds" --workers "$workers" --device "$device" --json
 step final-stage 60 "$PYTHON" scripts/benchmark_added_latency.py --device "$device" --network resnet50 \
-    --execution "$execution" --dtype "$type" --memory-format channels_last --batch 32 --seconds "$seconds" --json
+    --execution "$execution" --dtype "$type" --memory-format channels_last --batch "$batch" --seconds "$seconds" --json
 finish
