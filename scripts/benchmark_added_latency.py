@@ -15,7 +15,6 @@ import argparse
 import itertools
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def variants(name: str) -> dict[str, senas.Architecture]:
     """Return a network without SE, with SE and, for ResNet-50, with SE in all stages but the final one, by name."""
     plain = senas.reference(name)
     if any(cell.se is not None for cell in plain.cells):  # its own blocks
-        return {"plain": replace(plain, cells=tuple(replace(cell, se=None) for cell in plain.cells)), "se": plain}
+        return {"plain": plain.without_se(), "se": plain}
     found = {"plain": plain, "se": senas.reference(name, se=SE)}
     if name == "resnet50":
         found["se, but in the final stage"] = senas.reference(name, se=SE, se_stages=plain.stages[:-1])

@@ -24,8 +24,9 @@ import torch
 from torch.nn import functional as F
 
 import senas
+from senas.latency.devices import this_device
 from senas.nn import compiled as compile_network
-from senas.training.loop import computing_in, make_network, make_optimizer, train_epochs
+from senas.training.loop import computing_in, make_network, make_optimizer, memory_format_of, train_epochs
 
 CLASSES = 10
 REDUCTION = 16
@@ -102,8 +103,8 @@ def _bare_epoch(arch: senas.Architecture, data: senas.Dataset, case: Case):
     """Return a function that makes as many steps as an epoch has, all on the first batch."""
     network = make_network(arch, case.recipe, seed=0, device=case.device)
     optimizer = make_optimizer(network, case.recipe)
-    memory_format = torch.channels_last if case.recipe.channels_last else torch.contiguous_format
-    images = (data.train.images[: case.batch].float() / 255).contiguous(memory_format=memory_format)
+    images = data.train.images[: case.batch].float() / 255
+    images = images.contiguous(memory_format=memory_format_of(case.recipe))
     labels = data.train.labels[: case.batch]
     forward = compile_network(network) if case.recipe.compile else network
     for group in optimizer.param_groups:
@@ -151,8 +152,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="Time for each case.")
     parser.add_argument("--json", action="store_true", help="Print JSON lines.")
     arguments = parser.parse_args()
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device: found cuda, but torch sees no CUDA device here, allowed: cpu")
     for named, compiled, precision, layout in itertools.product(
         arguments.network, arguments.compile, arguments.precision, arguments.memory_format
     ):
@@ -174,6 +173,7 @@ def main() -> None:
                 recipe=recipe,
                 device=arguments.device,
             )
+            this_device(arguments.device)  # raises if there is none
             found = measure(case, arguments.seconds)
         except senas.SenasError as error:
             parser.error(str(error))

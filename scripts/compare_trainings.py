@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for a checkou
 from measure_front import read_front
 
 import senas
+from senas.latency.devices import this_device
 
 REDUCTION = 16
 
@@ -68,6 +69,7 @@ def main() -> None:
         recipe = senas.Recipe(
             epochs=arguments.epochs, batch=arguments.batch, learning_rate=0.2, precision=arguments.precision
         )
+        this_device(arguments.device)  # raises if there is none
         archs = {name: network_of(name) for name in arguments.network}
         jobs = [(name, seed) for seed in range(arguments.seeds) for name in archs]
         work = partial(train, data=arguments.data, recipe=recipe, device=arguments.device)

@@ -32,7 +32,7 @@ warm() {
 }
 if [[ $device == cuda && $only == . ]]; then
     export TORCHINDUCTOR_COMPILE_THREADS=2
-    begin_in_background compile
+    begin_in_background
     for batch in "${batches[@]}"; do
         warm scripts/benchmark_se.py --device cuda --mode compiled --pass forward --batch "$batch" --dtype fp16 --seconds 0
         warm scripts/benchmark_added_latency.py --device cuda --execution compiled --dtype fp16 \

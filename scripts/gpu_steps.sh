@@ -61,7 +61,7 @@ step() {
     fi
 }
 
-# begin_in_background NAME, then commands with &, then end_in_background NAME LIMIT
+# begin_in_background, then commands with &, then end_in_background NAME LIMIT
 begin_in_background() {
     background_begin=$EPOCHREALTIME
 }

@@ -45,6 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (position.get(item.path.name, len(position)), item.get_closest_marker("slow") is None))
 
 
+# a text, so that torch is imported where a test has the mark
+needs_cuda = pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="needs a CUDA device")
+
+
 @pytest.fixture
 def tiny(tmp_path) -> SearchSpace:
     """A space of 2 * (5 + 25) * (3 + 3) * 2 = 720 architectures."""

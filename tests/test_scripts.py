@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,10 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def run_here(monkeypatch, capsys, script: str, *arguments: str) -> str:
-    """What a script prints when it runs in this process, which has imported torch already."""
+def run_here(monkeypatch, capsys, script: str, *arguments: str, **options) -> str:
+    """What a script prints when it runs in this process, which has imported torch already; options are for `main`."""
     monkeypatch.setattr(sys, "argv", [script, *arguments])
-    importlib.import_module(script.removesuffix(".py")).main()
+    importlib.import_module(script.removesuffix(".py")).main(**options)
     return capsys.readouterr().out
 
 
@@ -111,15 +112,13 @@ def test_a_profile_made_by_one_script_is_held_against_measurements_by_another(tm
     space = tmp_path / "tiny.toml"
     space.write_text(SMALL_SPACE)
     options = ("--seconds", "0.5", "--batch", "2", "--out", str(tmp_path / "new"))
-    monkeypatch.setattr(sys, "argv", ["profile_device.py", str(space), *options])
-    importlib.import_module("profile_device").main(measure=measure_in_process)
+    out = run_here(monkeypatch, capsys, "profile_device.py", str(space), *options, measure=measure_in_process)
     path = tmp_path / "new" / "tiny-cpu-eager-fp32-b2.json"
-    assert capsys.readouterr().out.startswith(f"{path}: ")
+    assert out.startswith(f"{path}: ")
     assert [*path.parent.iterdir()] == [path]  # the checkpoint is gone
     options = ("--networks", "8", "--winners", "2", "--seconds", "0.3", "--space", str(space), "--json")
-    monkeypatch.setattr(sys, "argv", ["validate_profile.py", str(path), *options])
-    importlib.import_module("validate_profile").main(measure=measure_in_process)
-    found = json.loads(capsys.readouterr().out)
+    validate = partial(run_here, monkeypatch, capsys, "validate_profile.py", str(path), *options)
+    found = json.loads(validate(measure=measure_in_process))
     assert found["networks"] == 8
     assert 0 < found["mean_error"] <= found["worst_error"] < 1
     assert 0 < found["flops_linear"]["mean_error"] < 1
@@ -127,9 +126,8 @@ def test_a_profile_made_by_one_script_is_held_against_measurements_by_another(tm
     assert 0 <= found["coverage"] <= 1 >= found["coverage_drift_removed"] >= 0
     line = found.pop("flops_linear")  # as printed by a machine without fvcore
     (tmp_path / "measured.json").write_text(json.dumps(found))
-    monkeypatch.setattr(sys, "argv", [*sys.argv, "--measured", str(tmp_path / "measured.json")])
-    importlib.import_module("validate_profile").main()
-    assert json.loads(capsys.readouterr().out) == found | {"flops_linear": line}
+    again = validate("--measured", str(tmp_path / "measured.json"))
+    assert json.loads(again) == found | {"flops_linear": line}
 
 
 @pytest.fixture

@@ -1,22 +1,15 @@
 """`senas data`: what a data set holds, before anything is trained on it."""
 
 import json
-from typing import Annotated
 
 import typer
-from typer import Argument
 
-from senas.cli.options import JsonOption
+from senas.cli.options import DataArgument, JsonOption
 from senas.cli.printing import console
 from senas.io import to_plain
 
 
-def data(
-    data: Annotated[
-        str, Argument(metavar="DATA", help="Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR.")
-    ],
-    as_json: JsonOption = False,
-) -> None:
+def data(data: DataArgument, as_json: JsonOption = False) -> None:
     """Describe a data set: splits, classes, sizes, statistics, and what is odd."""
     from senas.training import describe_data
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from senas.nn.network import build_network as build_network
     from senas.nn.network import build_part as build_part
     from senas.nn.running import compiled as compiled
+    from senas.nn.running import has_triton as has_triton
     from senas.nn.running import tf32_products as tf32_products
     from senas.nn.running import unlimited_compilation as unlimited_compilation
     from senas.nn.se import SqueezeExcite as SqueezeExcite

@@ -3,12 +3,11 @@
 `scripts/benchmark_se.py` compares the fused block with `SqueezeExcite` and with other formulations.
 """
 
-from importlib.util import find_spec
-
 import torch
 from torch import Tensor, nn
 
 from senas.errors import SenasError
+from senas.nn.running import has_triton
 from senas.nn.se import SqueezeExcite
 
 
@@ -54,10 +53,14 @@ def fuse_squeeze_excite(module: nn.Module) -> nn.Module:
     Raises:
         SenasError: Triton, which comes with torch for CUDA on Linux, is not installed.
     """
-    if find_spec("triton") is None:
+    if not has_triton():
         raise SenasError("fused SE blocks: found no package triton, expected the one that torch for CUDA comes with")
+    return _fused(module)
+
+
+def _fused(module: nn.Module) -> nn.Module:
     if isinstance(module, SqueezeExcite):
         return module if module.squeeze == "none" else FusedSqueezeExcite(module)
     for name, child in module.named_children():
-        setattr(module, name, fuse_squeeze_excite(child))
+        setattr(module, name, _fused(child))
     return module

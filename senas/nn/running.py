@@ -3,6 +3,7 @@
 import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -31,6 +32,11 @@ def unlimited_compilation() -> Iterator[None]:
 
     with dynamo.patch(recompile_limit=_RECOMPILE_LIMIT, accumulated_recompile_limit=_RECOMPILE_LIMIT):
         yield
+
+
+def has_triton() -> bool:
+    """Return whether Triton, which fuses SE blocks on CUDA, is installed; it comes with torch on Linux."""
+    return find_spec("triton") is not None
 
 
 @contextmanager

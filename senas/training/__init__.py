@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from senas.training.data.description import DataDescription as DataDescription
     from senas.training.data.description import describe_data as describe_data
     from senas.training.data.sources import load_data as load_data
+    from senas.training.data.statistics import pixel_statistics as pixel_statistics
     from senas.training.evaluator import Evaluate as Evaluate
     from senas.training.evaluator import TrainingEvaluator as TrainingEvaluator
-    from senas.training.loop import pixel_statistics as pixel_statistics
     from senas.training.recipe import Recipe as Recipe
     from senas.training.retraining import retrain as retrain
     from senas.training.trained import TrainedNetwork as TrainedNetwork

@@ -11,8 +11,8 @@ from senas.architecture import Architecture, Input
 from senas.errors import RunError
 from senas.io import digest_of, name_of, to_plain
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
-from senas.training.data import DataFunction, Dataset, load_data, located
-from senas.training.loop import make_network, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
+from senas.training.data import DataFunction, Dataset, load_data, located, pixel_statistics
+from senas.training.loop import make_network, make_optimizer, top1_accuracy, train_epochs
 from senas.training.recipe import Recipe
 
 Report = Callable[[int, float], None]

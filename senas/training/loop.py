@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from senas.architecture import Architecture
 from senas.errors import TrainingDivergedError
 from senas.nn import Network, build_network, compiled, tf32_products
-from senas.training.data import Dataset, Split, augment
+from senas.training.data import Dataset, Split, augment, pixel_statistics
 from senas.training.recipe import Precision, Recipe
 
 
 def make_network(arch: Architecture, recipe: Recipe, *, seed: int, device: str) -> Network:
     """Return the untrained network of an architecture, on a device and in the memory format of a recipe."""
     network = build_network(arch, seed=seed).to(device)
-    return network.to(memory_format=_memory_format(recipe))  # type: ignore[call-overload]
+    return network.to(memory_format=memory_format_of(recipe))  # type: ignore[call-overload]
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -67,7 +67,7 @@ def train_epochs(
     """
     mean, deviation = pixel_statistics(data.train)
     device = data.train.images.device
-    memory_format = _memory_format(recipe)
+    memory_format = memory_format_of(recipe)
     forward = compiled(network) if recipe.compile else network
     for epoch in range(start, recipe.epochs):
         generator = torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
@@ -145,15 +145,6 @@ def top1_accuracy(
     return int(correct) / len(split)
 
 
-def pixel_statistics(split: Split) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation per channel, each (1, C, 1, 1)."""
-    counts = torch.stack([torch.bincount(c.flatten().int(), minlength=256) for c in split.images.unbind(1)])
-    share = counts.double() / counts.sum(1, keepdim=True)  # (C, 256)
-    values = torch.arange(256, device=split.images.device, dtype=torch.float64)
-    mean = (share * values).sum(1)
-    deviation = ((share * values**2).sum(1) - mean**2).clamp(min=1e-6).sqrt()
-    return mean.float()[None, :, None, None], deviation.float()[None, :, None, None]
-
-
-def _memory_format(recipe: Recipe) -> torch.memory_format:
+def memory_format_of(recipe: Recipe) -> torch.memory_format:
+    """Return the memory format of images and weights in a training."""
     return torch.channels_last if recipe.channels_last else torch.contiguous_format

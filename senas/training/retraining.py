@@ -5,13 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from torch import Tensor
+
 from senas.architecture import Architecture
 from senas.errors import RunError
 from senas.io import os_reason, read_json, write_json
 from senas.nn import WEIGHTS_FILE, save_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
-from senas.training.data import Dataset
-from senas.training.loop import make_network, make_optimizer, pixel_statistics, top1_accuracy, train_epochs
+from senas.training.data import Dataset, pixel_statistics
+from senas.training.loop import make_network, make_optimizer, top1_accuracy, train_epochs
 from senas.training.recipe import Recipe
 from senas.training.trained import NETWORK_FILE, NetworkDescription, name_classes
 from senas.version import __version__
@@ -86,13 +88,15 @@ def retrain(
     data.require(arch)
     arguments = RetrainArguments(digest=arch.digest, data=data.name, data_digest=data.digest, recipe=recipe, seed=seed)
     _reserve(out, arguments)
-    data = data.with_all_for_training()
-    if (out / RESULT_FILE).exists() and (out / WEIGHTS_FILE).exists():
+    finished = (out / RESULT_FILE).exists() and (out / WEIGHTS_FILE).exists()
+    if finished and (out / NETWORK_FILE).exists():
+        return read_json(out / RESULT_FILE, RetrainResult)
+    data = data.with_all_for_training().to(device)
+    statistics = pixel_statistics(data.train)
+    if finished:  # by a version that wrote no description
         result = read_json(out / RESULT_FILE, RetrainResult)
-        if not (out / NETWORK_FILE).exists():  # retrained by a version that did not write one
-            write_json(out / NETWORK_FILE, _description(arch, data, arguments, result))
+        write_json(out / NETWORK_FILE, _description(arch, data, statistics, arguments, result))
         return result
-    data = data.to(device)
     network = make_network(arch, recipe, seed=seed, device=device)
     optimizer = make_optimizer(network, recipe)
     epoch, loss = load_checkpoint(out / CHECKPOINT_FILE, network, optimizer, "loss") or (0, float("nan"))
@@ -100,20 +104,24 @@ def retrain(
     for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=seed, start=epoch):  # noqa: B020
         save_checkpoint(out / CHECKPOINT_FILE, network, optimizer, {"epoch": epoch, "loss": loss})
         on_epoch(epoch, loss)
-    accuracy = top1_accuracy(network, data.test, pixel_statistics(data.train), precision=recipe.precision)
+    accuracy = top1_accuracy(network, data.test, statistics, precision=recipe.precision)
     result = RetrainResult(test_accuracy=accuracy, loss=loss, seconds=time.monotonic() - start)
     save_network(out, arch, network)
-    write_json(out / NETWORK_FILE, _description(arch, data, arguments, result))
+    write_json(out / NETWORK_FILE, _description(arch, data, statistics, arguments, result))
     write_json(out / RESULT_FILE, result)
     (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     return result
 
 
 def _description(
-    arch: Architecture, data: Dataset, arguments: RetrainArguments, result: RetrainResult
+    arch: Architecture,
+    data: Dataset,
+    statistics: tuple[Tensor, Tensor],
+    arguments: RetrainArguments,
+    result: RetrainResult,
 ) -> NetworkDescription:
-    """Return what is known of a retrained network; `data` is what it was trained on."""
-    mean, deviation = (tuple(values.flatten().tolist()) for values in pixel_statistics(data.train))
+    """Return what is known of a retrained network; `statistics` are those of its training images."""
+    mean, deviation = (tuple(values.flatten().tolist()) for values in statistics)
     return NetworkDescription(
         digest=arch.digest,
         input=arch.input,

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import formula_profile
+from conftest import formula_profile, needs_cuda
 from torch import nn
 
 from senas.errors import SenasError
@@ -258,9 +258,6 @@ def test_a_session_whose_process_dies_says_why(tiny, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(SenasError, match=r"ended with status 1: OSError: no such library"):
         run_profile_session(formula_profile(tiny), [], seconds=0.1)
-
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @needs_cuda

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from conftest import formula_ms, formula_profile, measurement
+from conftest import formula_ms, formula_profile, measurement, needs_cuda
 
 from senas.errors import SenasError
 from senas.io.source_code import source_digest
@@ -309,9 +308,6 @@ def test_an_entry_is_measured_or_imputed():
         with pytest.raises(SenasError, match="found both or neither"):
             Entry(weight_bytes=1, operations=1, **wrong)
     assert Entry(weight_bytes=1, operations=1, imputed_ms=2.0).estimate_ms == 2.0
-
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @needs_cuda

@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from conftest import smaller
+from conftest import needs_cuda, smaller
 from torch import nn
 
 from senas.architecture.cells.basic import Basic
@@ -151,7 +151,7 @@ def test_a_fused_se_block_refuses_to_lose_gradients():
         block(torch.ones(1, 8, 2, 2))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_cuda
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-5), (torch.float16, 4e-3), (torch.bfloat16, 3e-2)])
@@ -170,7 +170,7 @@ def test_an_se_block_computes_on_a_gpu_what_it_computes_in_double_precision(dtyp
             assert float((found - expected).norm() / expected.norm()) < error, (se, channels)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_cuda
 def test_a_network_with_fused_se_blocks_gives_the_same_logits_on_a_gpu():
     network = build_network(reference("resnet20", se=SEConfig(reduction=4))).eval().cuda()
     images = torch.randn(4, 3, 32, 32, device="cuda")

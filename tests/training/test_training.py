@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import needs_cuda
 from safetensors.torch import load_file, save_file
 
 from senas.architecture.cells.basic import Basic
@@ -311,9 +312,6 @@ def trained(recipe: Recipe, device: str, arch: Architecture = SMALL) -> float:
 def test_a_compiled_training_learns():
     plain = replace(SMALL, cells=(Basic(stage=2, channels=8),))  # half the code of one with SE and a projection
     assert trained(Recipe(epochs=6, batch=20, cutout=False, compile=True), "cpu", plain) > 0.9
-
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @needs_cuda

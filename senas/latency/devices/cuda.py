@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from senas.errors import ProfileError
 from senas.latency.devices.base import TakeSample, ready_images, ready_module
-from senas.latency.devices.environment import Mode, has_triton, this_device
+from senas.latency.devices.environment import Mode, this_device
 from senas.latency.devices.nvml import Reading, open_gpu
 from senas.latency.devices.readings import DeviceConditions, TimingSample
-from senas.nn import fuse_squeeze_excite, tf32_products
+from senas.nn import fuse_squeeze_excite, has_triton, tf32_products
 
 _SAMPLE_MS = 0.5  # minimum length of a sample, so that the fixed cost of a replay is spread over many passes
 _MAX_PASSES = 64  # forward passes in one graph

@@ -7,7 +7,6 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -158,6 +157,8 @@ def this_software() -> Software:
     """Return the software versions of this process."""
     import torch
 
+    from senas.nn import has_triton  # here, since it imports torch
+
     cudnn = torch.backends.cudnn.version() if torch.cuda.is_available() else None
     return Software(
         senas=__version__,
@@ -168,11 +169,6 @@ def this_software() -> Software:
         cudnn=cudnn,
         triton=version("triton") if torch.cuda.is_available() and has_triton() else None,
     )
-
-
-def has_triton() -> bool:
-    """Return whether Triton, which fuses SE blocks on CUDA, is installed; it comes with torch on Linux."""
-    return find_spec("triton") is not None
 
 
 def cpu_name() -> str:

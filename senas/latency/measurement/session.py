@@ -143,8 +143,8 @@ class _SessionProcess:
     def close(self) -> None:
         """End the process, which has nothing left to do once it has measured."""
         self._process.kill()
-        with suppress(BrokenPipeError):
-            self._process.__exit__(None, None, None)  # waits, and closes the pipes
+        with suppress(BrokenPipeError), self._process:  # waits, and closes the pipes
+            pass
         self._errors.close()
         self._folder.cleanup()
 

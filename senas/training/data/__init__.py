@@ -15,5 +15,6 @@ if TYPE_CHECKING:
     from senas.training.data.sources import DataFunction as DataFunction
     from senas.training.data.sources import load_data as load_data
     from senas.training.data.sources import located as located
+    from senas.training.data.statistics import pixel_statistics as pixel_statistics
 
 export_lazily(globals())

@@ -69,6 +69,7 @@ def _describe_folder(folder: ImageFolder, name: str) -> DataDescription:
     train = [path for path, _ in folder.splits["train"]]
     sample = [train[i] for i in np.linspace(0, len(train) - 1, min(_SAMPLE, len(train))).astype(int)]
     pixels = np.stack([decode_image(path, Input(channels=3, size=_SAMPLE_SIDE)) for path in sample])
+    mean, deviation = _statistics(pixels)
     files = {split: [path for path, _ in each] for split, each in folder.splits.items()}
     return DataDescription(
         name=name,
@@ -76,8 +77,8 @@ def _describe_folder(folder: ImageFolder, name: str) -> DataDescription:
         counts=counts,
         smallest=sizes[0],
         largest=sizes[-1],
-        mean=tuple(pixels.mean(axis=(0, 2, 3), dtype=np.float64).tolist()),
-        deviation=tuple(pixels.std(axis=(0, 2, 3), dtype=np.float64).tolist()),
+        mean=mean,
+        deviation=deviation,
         sampled=len(sample),
         warnings=(*_imbalance(folder.classes, counts), *_duplicate_files(files)),
     )
@@ -91,21 +92,31 @@ def _describe_arrays(name: str) -> DataDescription:
         split: tuple(np.bincount(each.labels.numpy(), minlength=dataset.classes).tolist())
         for split, each in splits.items()
     }
-    train: NDArray[np.uint8] = dataset.train.images.numpy()
-    size = (train.shape[3], train.shape[2])
-    keys = {split: [image.tobytes() for image in each.images.numpy()] for split, each in splits.items()}
+    height, width = dataset.train.images.shape[2:]
+    mean, deviation = _statistics(dataset.train.images.numpy())
+    keys = {split: [_key(image.tobytes()) for image in each.images.numpy()] for split, each in splits.items()}
     places = {split: [f"{split} {number}" for number in range(len(each))] for split, each in splits.items()}
     return DataDescription(
         name=name,
         classes=classes,
         counts=counts,
-        smallest=size,
-        largest=size,
-        mean=tuple(train.mean(axis=(0, 2, 3), dtype=np.float64).tolist()),
-        deviation=tuple(train.std(axis=(0, 2, 3), dtype=np.float64).tolist()),
-        sampled=len(train),
+        smallest=(width, height),
+        largest=(width, height),
+        mean=mean,
+        deviation=deviation,
+        sampled=len(dataset.train),
         warnings=(*_imbalance(classes, counts), *_duplicates(keys, places)),
     )
+
+
+def _statistics(pixels: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation per channel of images, (N, C, H, W)."""
+    import torch
+
+    from senas.training.data.statistics import pixel_moments  # here, since it imports torch
+
+    mean, variance = pixel_moments(torch.from_numpy(pixels))
+    return tuple(mean.tolist()), tuple(variance.clamp(min=0).sqrt().tolist())
 
 
 def _imbalance(classes: Sequence[str], counts: dict[str, tuple[int, ...]]) -> Iterable[str]:
@@ -126,9 +137,13 @@ def _duplicate_files(files: dict[str, list[Path]]) -> Iterable[str]:
     keys, places = {}, {}
     for split, paths in files.items():
         chosen = [path for path, size in zip(paths, sizes[split], strict=True) if len(seen[size]) > 1]
-        keys[split] = [hashlib.sha256(path.read_bytes()).digest() for path in chosen]
+        keys[split] = [_key(path.read_bytes()) for path in chosen]
         places[split] = [brief(str(path)) for path in chosen]
     return _duplicates(keys, places)
+
+
+def _key(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def _duplicates(keys: dict[str, list[bytes]], places: dict[str, list[str]]) -> Iterable[str]:

@@ -60,27 +60,28 @@ def _opened(path: Path) -> "Iterator[PILImage]":
     """Open an image file; whatever is wrong with it, then and while it is decoded, is a `DataError` that names it."""
     from PIL import Image
 
+    name = brief(str(path))
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise DataError(f"{brief(str(path))}: found no regular file, expected an image")
+            raise DataError(f"{name}: found no regular file, expected an image")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, on large images and odd EXIF data
             with Image.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(
-                        f"{brief(str(path))}: found {image.width} x {image.height} pixels, allowed: {MAX_PIXELS} in all"
+                        f"{name}: found {image.width} x {image.height} pixels, allowed: {MAX_PIXELS} in all"
                     )
                 yield image
     except DataError:
         raise
     except Image.DecompressionBombError:
-        raise DataError(f"{brief(str(path))}: found more pixels than allowed, {MAX_PIXELS} in all") from None
+        raise DataError(f"{name}: found more pixels than allowed, {MAX_PIXELS} in all") from None
     except OSError as error:
         reason = os_reason(error) if error.errno is not None else str(error) or "not an image"
-        raise DataError(f"{brief(str(path))}: damaged image ({_one_line(reason, path)})") from None
+        raise DataError(f"{name}: damaged image ({_one_line(reason, path)})") from None
     except Exception as error:  # Pillow's decoders raise SyntaxError, ValueError, struct.error and others
         reason = str(error) or type(error).__name__
-        raise DataError(f"{brief(str(path))}: damaged image ({_one_line(reason, path)})") from None
+        raise DataError(f"{name}: damaged image ({_one_line(reason, path)})") from None
 
 
 def pixels_of(image: "PILImage", network_input: Input, name: str) -> NDArray[np.uint8]:
