@@ -39,12 +39,14 @@ if TYPE_CHECKING:
     from senas.strategies import Problem as Problem
     from senas.strategies import ProposingStrategy as ProposingStrategy
     from senas.training import Dataset as Dataset
+    from senas.training import Loading as Loading
     from senas.training import Recipe as Recipe
     from senas.training import Split as Split
     from senas.training import TrainedNetwork as TrainedNetwork
     from senas.training import TrainingEvaluator as TrainingEvaluator
     from senas.training import load_data as load_data
     from senas.training import load_network as load_network
+    from senas.training import plan_loading as plan_loading
     from senas.training import retrain as retrain
 
 export_lazily(globals())

@@ -20,6 +20,15 @@ EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
 _DATA_HELP = "Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR."
 DataArgument = Annotated[str, Argument(metavar="DATA", help=_DATA_HELP)]
 DataOption = Annotated[str, Option(help=_DATA_HELP)]
+StreamOption = Annotated[
+    bool | None,
+    Option(
+        "--stream/--no-stream",
+        help="Read the images of a folder from their files while training, or decode all into memory first; by "
+        "default, whichever the available memory allows.",
+    ),
+]
+SkipDamagedOption = Annotated[int, Option(min=0, help="Damaged images of a folder to leave out and list.")]
 DeviceOption = Annotated[str, Option(help="Device: cpu or cuda.")]
 ExecutionOption = Annotated[
     str | None, Option(help="Execution of the measured networks: eager or compiled; on CUDA graph or eager.")

@@ -1,6 +1,8 @@
 """Output of the commands: results, progress and notes, the next command."""
 
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,9 @@ if TYPE_CHECKING:  # rich is imported when something is printed with it, which a
     from rich.console import Console
 
     from senas.analysis import RunSummary
+    from senas.architecture import Input
     from senas.runs import Run, Trial
+    from senas.training import Dataset, Loading
 
 
 def console() -> "Console":
@@ -28,6 +32,48 @@ def progress_console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def load_and_tell(
+    data: str, network_input: "Input", *, stream: bool | None, skip_damaged: int
+) -> "tuple[Dataset, Loading]":
+    """Load a data set; print beforehand how much memory it takes, show progress, and print how it was understood.
+
+    Raises:
+        DataError: See `senas.load_data` and `senas.plan_loading`.
+    """
+    from senas.training import load_data, plan_loading
+
+    with _counting("decoding", "images") as progress:
+        plan = plan_loading(data, network_input, streamed=stream, skip_damaged=skip_damaged, progress=progress)
+        for line in plan.lines:
+            progress_console().print(line, markup=False)
+        loaded = load_data(data, network_input, plan.loading, progress=progress)
+    for note in loaded.notes:
+        progress_console().print(f"{data}: {note}", markup=False)
+    return loaded, plan.loading
+
+
+@contextmanager
+def _counting(activity: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (done, total) that shows a progress bar on a terminal, from its first call on."""
+    with ExitStack() as stack:
+        bars: list[Callable[[int, int], None]] = []
+
+        def show(done: int, total: int) -> None:
+            if not bars:
+                from rich.progress import MofNCompleteColumn, Progress
+
+                columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+                console = progress_console()
+                bar = stack.enter_context(
+                    Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+                )
+                task = bar.add_task(f"{activity} {unit}")
+                bars.append(lambda done, total: bar.update(task, completed=done, total=total))
+            bars[0](done, total)
+
+        yield show
 
 
 def next_command(*words: str) -> None:

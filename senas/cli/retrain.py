@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from senas.cli.options import DeviceOption, EpochsOption, check_device
-from senas.cli.printing import next_command, progress_console
+from senas.cli.options import DeviceOption, EpochsOption, SkipDamagedOption, StreamOption, check_device
+from senas.cli.printing import load_and_tell, next_command, progress_console
 from senas.errors import OptionError
 
 
@@ -22,6 +22,8 @@ def retrain(
     data: Annotated[
         str | None, Option(help="Data set as for search; by default the run's, or digits for an architecture file.")
     ] = None,
+    stream: StreamOption = None,
+    skip_damaged: SkipDamagedOption = 0,
     device: DeviceOption = "cpu",
     seed: Annotated[int, Option(help="Random seed for weights, order and augmentation.")] = 0,
     out: Annotated[
@@ -34,7 +36,7 @@ def retrain(
     """
     from senas.architecture import Architecture
     from senas.runs import Run
-    from senas.training import Recipe, load_data
+    from senas.training import Recipe
 
     if source.suffix == ".json":
         if pick is not None:
@@ -53,7 +55,7 @@ def retrain(
         recipe = replace(trained.recipe, epochs=epochs) if trained else Recipe(epochs=epochs)
     folder = out or home / arch.digest
     check_device(device)
-    loaded = load_data(name, arch.input)
+    loaded, _ = load_and_tell(name, arch.input, stream=stream, skip_damaged=skip_damaged)
     from senas.report import Display
     from senas.training import retrain as train_again  # after the checks, since torch is slow to import
 
@@ -66,10 +68,11 @@ def retrain(
                 out=folder,
                 seed=seed,
                 device=device,
-                on_epoch=lambda epoch, loss: display.training(epoch, epochs, loss),
+                on_epoch=lambda epoch, loss: display.trained(epoch, epochs, loss),
+                on_step=lambda position, speed: display.training(position, epochs, speed),
             )
     except KeyboardInterrupt:
-        progress_console().print("interrupted; repeat the command to continue after the last finished epoch")
+        progress_console().print("interrupted; repeat the command to continue after the last checkpoint")
         raise typer.Exit(130) from None
     typer.echo(f"test accuracy {result.test_accuracy:.2%} after {epochs} epochs")
     for file in ("architecture.json", "weights.safetensors", "network.json", "result.json"):

@@ -15,13 +15,15 @@ from senas.cli.options import (
     DeviceOption,
     EpochsOption,
     ExecutionOption,
+    SkipDamagedOption,
     SpaceArgument,
+    StreamOption,
     check_device,
     check_one_of,
     parsed_options,
     with_options,
 )
-from senas.cli.printing import interrupted, progress_console, show_run
+from senas.cli.printing import interrupted, load_and_tell, progress_console, show_run
 from senas.errors import OptionError
 from senas.io import Bound, parse_count, parse_latency
 from senas.runs import SearchOptions
@@ -59,6 +61,8 @@ def search(
     data: DataOption = "digits",
     epochs: EpochsOption = 10,
     classes: ClassesOption = None,
+    stream: StreamOption = None,
+    skip_damaged: SkipDamagedOption = 0,
     address: AddressOption = None,
     out: Annotated[Path | None, Option(help="Folder of the run; by default runs/SPACE-N.")] = None,
     **options: Any,
@@ -102,6 +106,8 @@ def search(
         mode=asked,
         data=data,
         epochs=epochs,
+        stream=stream,
+        skip_damaged=skip_damaged,
         address=address,
     )
     folder = out or _new_folder(space)
@@ -132,6 +138,8 @@ class _Request:
         mode: Execution, number format and batch size that a profile must have; `None` for any.
         data: Name of the data set.
         epochs: Number of epochs of each training.
+        stream: Whether images are read while training; `None` for what memory allows.
+        skip_damaged: Number of damaged images to leave out.
         address: Address of a cluster, if any.
     """
 
@@ -143,6 +151,8 @@ class _Request:
     mode: dict[str, Any]
     data: str
     epochs: int
+    stream: bool | None
+    skip_damaged: int
     address: str | None
 
 
@@ -180,17 +190,20 @@ def _search(request: _Request, folder: Path) -> "Run":
 
 def _make_evaluator(request: _Request) -> "TrainingEvaluator":
     """Return the evaluator of the trials; raise a `SenasError` if the device, recipe or data cannot be trained with."""
-    from senas.training import Recipe, load_data
+    from senas.training import Recipe
 
     check_device(request.device, here=request.address is None)
     if request.device == "cuda" and request.options.get("gpus_per_trial") == 0:
         raise OptionError("--gpus-per-trial: found 0, allowed with --device cuda: more than 0")
     recipe = Recipe(epochs=request.epochs)
     largest = request.space.costliest(lambda part: part.out_shape.channels)
-    load_data(request.data, request.space.input).require(largest)
+    data, loading = load_and_tell(
+        request.data, request.space.input, stream=request.stream, skip_damaged=request.skip_damaged
+    )
+    data.require(largest)
     from senas.training import TrainingEvaluator  # after the checks, since torch is slow to import
 
-    return TrainingEvaluator(data=request.data, recipe=recipe, device=request.device)
+    return TrainingEvaluator(data=request.data, recipe=recipe, device=request.device, loading=loading)
 
 
 def _open_profile(request: _Request, display: "Display") -> "LatencyProfile | None":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,8 @@ def search(
         **{**options, "strategy": name},
     )
     check_address(address)
+    if isinstance(evaluate, TrainingEvaluator):
+        evaluate = evaluate.with_decided_loading(space.input)
     space.check_layers()
     _check(space, asked, profile, address)
     largest = space.costliest(part_cost(asked.objective, profile))
@@ -155,7 +158,11 @@ def resume(
     if evaluate is None:
         if training is None:
             raise OptionError(f"{run.folder}: was searched with an evaluate function of its own, pass it to resume")
-        evaluate = TrainingEvaluator(data=training.data, recipe=training.recipe, device=training.device)
+        evaluate = TrainingEvaluator(
+            data=training.data, recipe=training.recipe, device=training.device, loading=training.loading
+        )
+    elif isinstance(evaluate, TrainingEvaluator) and evaluate.loading.streamed is None and training is not None:
+        evaluate = replace(evaluate, loading=training.loading)
     code, training_now = search_code(evaluate), _training(evaluate)
     with run_lock(run.folder):
         if not force:
@@ -280,5 +287,5 @@ def _check(space: SearchSpace, options: SearchOptions, profile: LatencyProfile |
 
 def _training(evaluate: Evaluate) -> Training | None:
     if isinstance(evaluate, TrainingEvaluator) and isinstance(evaluate.data, str):
-        return Training(data=evaluate.data, recipe=evaluate.recipe, device=evaluate.device)
+        return Training(data=evaluate.data, recipe=evaluate.recipe, device=evaluate.device, loading=evaluate.loading)
     return None

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from senas.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from senas.io.arrays import StoredArray as StoredArray
+    from senas.io.arrays import open_arrays as open_arrays
     from senas.io.arrays import read_arrays as read_arrays
     from senas.io.documents import load_json as load_json
     from senas.io.documents import read_json as read_json
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from senas.io.files import replacing as replacing
     from senas.io.files import require_regular as require_regular
     from senas.io.files import write_whole as write_whole
+    from senas.io.memory import available_memory as available_memory
     from senas.io.options import OptionInfo as OptionInfo
     from senas.io.options import check_option as check_option
     from senas.io.options import flag_of as flag_of

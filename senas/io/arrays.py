@@ -10,6 +10,8 @@ import os
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -50,36 +52,107 @@ class _BoundedReader(io.BufferedReader):
         return super().read(size)
 
 
-def read_arrays(path: Path, *, max_bytes: int = MAX_BYTES) -> Arrays:
-    """Read the arrays of an npz file, which must be of numbers, truth values or text.
+class StoredArray:
+    """An array in an open npz file, which is read when it is asked for.
+
+    Args:
+        path: Path of the file, for messages.
+        archive: The open file.
+        member: Entry of the array.
+
+    Attributes:
+        shape: Shape of the array.
+        dtype: Type of its elements.
+    """
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo):
+        self._path, self._archive, self._member = path, archive, member
+        self._name = member.filename.removesuffix(".npy")
+        with _reading(path), archive.open(member) as stream:
+            self._header = _checked_header(stream, member, self._name)
+        self.shape, self.dtype = self._header.shape, self._header.dtype
+
+    def read(self) -> np.ndarray:
+        """Return the array.
+
+        Raises:
+            DataError: It is damaged.
+        """
+        flat = np.empty(math.prod(self.shape), self.dtype)
+        with self._stream() as stream:
+            _fill(flat.view(np.uint8).data, stream)
+            _check_end(stream)
+        if self.dtype.kind == "U":
+            with _reading(self._path):
+                _check_text(flat, self._name)
+        return flat.reshape(self.shape, order="F" if self._header.fortran else "C")
+
+    def blocks(self, rows: int) -> Iterator[np.ndarray]:
+        """Yield the array a number of rows at a time, of which only one block is in memory.
+
+        An array in Fortran's order is read as a whole.
+
+        Raises:
+            DataError: It is damaged.
+        """
+        if self._header.fortran:
+            yield from np.array_split(self.read(), range(rows, self.shape[0], rows))
+            return
+        with self._stream() as stream:
+            for first in range(0, self.shape[0], rows):
+                block = np.empty((min(rows, self.shape[0] - first), *self.shape[1:]), self.dtype)
+                _fill(block.reshape(-1).view(np.uint8).data, stream)
+                yield block
+            _check_end(stream)
+
+    @contextmanager
+    def _stream(self) -> Iterator[IO[bytes]]:
+        """Open the array for reading, behind its header."""
+        with _reading(self._path), self._archive.open(self._member) as stream:
+            _read_header(stream, self._name)
+            yield stream
+
+
+@contextmanager
+def open_arrays(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[dict[str, StoredArray]]:
+    """Open an npz file, whose arrays must be of numbers, truth values or text, and yield them by name.
 
     Args:
         path: Path of the file.
-        max_bytes: Limit on the total size of all arrays in bytes.
+        max_bytes: Limit on the total size of all arrays, and of the file, in bytes.
 
     Raises:
         DataError: The file is missing, unreadable, too large or damaged, or contains anything else.
     """
+    with ExitStack() as stack:
+        with _reading(path):
+            file = stack.enter_context(open_regular(path, max_bytes))
+            reader = stack.enter_context(_BoundedReader(file.raw))
+            archive = stack.enter_context(zipfile.ZipFile(reader))
+            size = os.fstat(file.fileno()).st_size
+            _check_members(archive.infolist(), min(max_bytes, max(_UNCHECKED_BYTES, _MAX_RATIO * size)))
+        yield {
+            member.filename.removesuffix(".npy"): StoredArray(path, archive, member) for member in archive.infolist()
+        }
+
+
+def read_arrays(path: Path, *, max_bytes: int = MAX_BYTES) -> Arrays:
+    """Read the arrays of an npz file, see `open_arrays`."""
+    with open_arrays(path, max_bytes=max_bytes) as arrays:
+        return {name: array.read() for name, array in arrays.items()}
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a file into a `DataError` that names it."""
     try:
-        with open_regular(path, MAX_BYTES) as file:
-            return _read(file, min(max_bytes, max(_UNCHECKED_BYTES, _MAX_RATIO * os.fstat(file.fileno()).st_size)))
+        yield
     except OSError as error:
         raise DataError(f"{path}: {os_reason(error)}") from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise DataError(f"{path}: not an npz file of plain arrays ({show(str(error))})") from None
-
-
-def _read(file: io.BufferedReader, max_bytes: int) -> Arrays:
-    with _BoundedReader(file.raw) as reader, zipfile.ZipFile(reader) as archive:
-        members = archive.infolist()
-        _check_members(members, max_bytes)
-        arrays = {}
-        for member in members:
-            with archive.open(member) as stream:
-                arrays[member.filename.removesuffix(".npy")] = _read_array(stream, member)
-        return arrays
 
 
 def _check_members(members: list[zipfile.ZipInfo], max_bytes: int) -> None:
@@ -97,8 +170,8 @@ def _check_members(members: list[zipfile.ZipInfo], max_bytes: int) -> None:
         raise DataError(f"arrays: found {total} bytes, allowed for a file of this size: at most {max_bytes}")
 
 
-def _read_array(stream: IO[bytes], member: zipfile.ZipInfo) -> np.ndarray:
-    name = member.filename.removesuffix(".npy")
+def _checked_header(stream: IO[bytes], member: zipfile.ZipInfo, name: str) -> _Header:
+    """Read the header of an array, and check it against the size of its member."""
     header = _read_header(stream, name)
     kind, itemsize = header.dtype.kind, header.dtype.itemsize
     if kind not in _KINDS or not itemsize or (kind != "U" and itemsize > 8):
@@ -109,11 +182,7 @@ def _read_array(stream: IO[bytes], member: zipfile.ZipInfo) -> np.ndarray:
         raise DataError(f"{name}: found {found}, expected a shape that fills them")
     if kind == "U" and available > _MAX_TEXT_BYTES:
         raise DataError(f"{name}: found {available} bytes of text, allowed: at most {_MAX_TEXT_BYTES}")
-    flat = np.empty(count, header.dtype)
-    _fill(flat.view(np.uint8).data, stream)
-    if kind == "U":
-        _check_text(flat, name)
-    return flat.reshape(header.shape, order="F" if header.fortran else "C")
+    return header
 
 
 def _read_header(stream: IO[bytes], name: str) -> _Header:
@@ -135,6 +204,9 @@ def _fill(buffer: memoryview, stream: IO[bytes]) -> None:
             raise EOFError("it ends too early")
         buffer[: len(block)] = block
         buffer = buffer[len(block) :]
+
+
+def _check_end(stream: IO[bytes]) -> None:
     stream.read(1)  # reads past the end, which makes zipfile compare the checksum
 
 

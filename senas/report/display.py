@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from senas.execution import SearchProgress
 from senas.runs import Purpose, Reason, Trial
+from senas.training import TrainingPosition
 
 _LINE_SECONDS = 10.0  # minimal time between plain lines of progress
 _REASONS: dict[Reason, str] = {
@@ -48,6 +49,7 @@ class Display:
         )
         self._tasks: dict[str, TaskID] = {}
         self._last_line = 0.0
+        self._loss: float | None = None  # of the last epoch of a retraining
         self._last_text = ""
         self._shown: tuple[int, int] | None = None  # number and attempts of the trial whose end was shown last
 
@@ -86,8 +88,17 @@ class Display:
         if progress.note:
             self._print(f"{progress.ended} of {progress.trials} trials: {progress.note}")
 
-    def training(self, epoch: int, epochs: int, loss: float) -> None:
-        """Show the progress of a retraining after an epoch."""
+    def training(self, position: TrainingPosition, epochs: int, images_per_second: float) -> None:
+        """Show the progress of a retraining after a step."""
+        epoch, share = position.epoch + 1, position.step / position.steps
+        shown = f"epoch {epoch}/{epochs}, step {position.step}/{position.steps}"
+        speed = f"{images_per_second:.0f} images/s"
+        loss = "" if self._loss is None else f", loss {self._loss:.4f}"
+        self._show("retraining", position.epoch + share, epochs, f"{shown}{loss}, {speed}", f"{shown}: {speed}")
+
+    def trained(self, epoch: int, epochs: int, loss: float) -> None:
+        """Show the loss of an epoch of a retraining, and show it until the next one has ended."""
+        self._loss = loss
         line = f"epoch {epoch}/{epochs}: loss {loss:.4f}"
         self._show("retraining", epoch, epochs, f"{epoch}/{epochs} epochs, loss {loss:.4f}", line)
 

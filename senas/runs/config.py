@@ -9,7 +9,7 @@ from senas.errors import OptionError, RunError, one_of
 from senas.io import check_option, from_plain, option, options_of, parse_duration
 from senas.latency import CONFIDENCE, count_gpus
 from senas.spaces import SearchSpace
-from senas.training import Recipe
+from senas.training import Loading, Recipe
 
 MAX_TRIALS = 10**9
 _MAX_CONCURRENCY = 10_000
@@ -19,11 +19,12 @@ _BUDGETS = {"latency_budget_ms": "latency_ms", "max_flops": "flops", "max_params
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Training of the trials of a run, if senas trains them itself."""
+    """Training of the trials of a run, if senas trains them itself; the arguments of `TrainingEvaluator`."""
 
     data: str
     recipe: Recipe
     device: str
+    loading: Loading = Loading(streamed=False)  # noqa: RUF009  # immutable
 
 
 @dataclass(frozen=True, kw_only=True)

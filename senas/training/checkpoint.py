@@ -1,4 +1,4 @@
-"""Checkpoints of the training state after an epoch, written atomically; a restored training gives the same result."""
+"""Checkpoints of the training state after a step, written atomically; a restored training gives the same result."""
 
 import json
 from collections.abc import Mapping
@@ -11,17 +11,26 @@ from torch import Tensor, nn
 from senas.errors import RunError
 from senas.io import load_json, replacing, show
 from senas.nn import load_tensors, require_same
+from senas.training.loop import TrainingPosition
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, metadata: Mapping[str, object]) -> None:
+def save_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.SGD,
+    position: TrainingPosition,
+    values: Mapping[str, float],
+) -> None:
     """Write weights, batch statistics and momenta.
 
     Args:
         path: Path of the file.
         network: Network after at least one step.
         optimizer: Optimizer of its parameters.
-        metadata: Further values to keep, as plain data.
+        position: How far the training has come.
+        values: Further numbers to keep, by name.
     """
+    metadata = {"epoch": position.epoch, "step": position.step, "loss_sum": float(position.loss_sum), **values}
     tensors = {f"network.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
     tensors |= {f"momentum.{name}": tensor.contiguous() for name, tensor in _momenta(network, optimizer).items()}
     content = save(tensors, metadata={name: json.dumps(value) for name, value in metadata.items()})
@@ -29,17 +38,19 @@ def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, 
         file.write(content)
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, value: str) -> tuple[int, float] | None:
+def load_checkpoint(
+    path: Path, network: nn.Module, optimizer: torch.optim.SGD, value: str
+) -> tuple[TrainingPosition, float] | None:
     """Restore a network and its optimizer from a checkpoint.
 
     Args:
         path: Path of the file.
         network: Network to restore.
         optimizer: Optimizer of its parameters.
-        value: Name of the number that the metadata holds beside `epoch`, such as `loss`.
+        value: Name of a number that was kept, such as `loss`.
 
     Returns:
-        The number of epochs done and the value after them; `None` if there is no checkpoint.
+        How far the training had come, and the number; `None` if there is no checkpoint.
 
     Raises:
         RunError: Not a checkpoint of this network; neither network nor optimizer has been changed.
@@ -54,8 +65,12 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, 
         require_same(expected, tensors, str(path))
         metadata = {name: load_json(text) for name, text in texts.items()}
         epoch, found = metadata.get("epoch"), metadata.get(value)
-        if not isinstance(epoch, int) or not isinstance(found, float):
-            raise RunError(f"found epoch {show(epoch)} and {value} {show(found)}, expected numbers")
+        step, loss_sum = metadata.get("step", 0), metadata.get("loss_sum", 0.0)  # version 0.1 kept whole epochs
+        if not (isinstance(epoch, int) and isinstance(step, int) and 0 <= epoch < 2**53 and 0 <= step < 2**53) or not (
+            isinstance(found, float) and isinstance(loss_sum, float)
+        ):
+            shown = f"epoch {show(epoch)}, step {show(step)}, loss_sum {show(loss_sum)} and {value} {show(found)}"
+            raise RunError(f"found {shown}, expected numbers")
     except (RunError, ValueError, RecursionError) as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise RunError(f"{path}: not a checkpoint of this network ({reason}); delete it to start again") from None
@@ -63,7 +78,7 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.SGD, 
     for name, parameter in parameters.items():
         momentum = torch.empty_like(parameter, requires_grad=False)  # with the parameter's device and memory format
         optimizer.state[parameter]["momentum_buffer"] = momentum.copy_(tensors[f"momentum.{name}"])
-    return epoch, found
+    return TrainingPosition(epoch=epoch, step=step, loss_sum=loss_sum), found
 
 
 def _momenta(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:

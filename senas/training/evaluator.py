@@ -11,8 +11,8 @@ from senas.architecture import Architecture, Input
 from senas.errors import RunError
 from senas.io import digest_of, name_of, to_plain
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
-from senas.training.data import DataFunction, Dataset, load_data, located, pixel_statistics
-from senas.training.loop import make_network, make_optimizer, top1_accuracy, train_epochs
+from senas.training.data import DataFunction, Dataset, Loading, load_data, located, plan_loading
+from senas.training.loop import TrainingPosition, make_network, make_optimizer, top1_accuracy, train_epochs
 from senas.training.recipe import Recipe
 
 Report = Callable[[int, float], None]
@@ -31,20 +31,29 @@ class TrainingEvaluator:
         data: Name for `load_data`, with its path made absolute, or a function of your own that returns a `Dataset`.
         recipe: Training recipe.
         device: Device to train on, `cpu` or `cuda`.
+        loading: How the data is loaded; `senas.search` decides what it leaves open, for all workers.
     """
 
     data: str | DataFunction
     recipe: Recipe = field(default_factory=Recipe)
     device: str = "cpu"
+    loading: Loading = field(default_factory=Loading)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", located(self.data))
+
+    def with_decided_loading(self, network_input: Input) -> "TrainingEvaluator":
+        """Return the same evaluator with its way of loading decided, so that no two workers choose differently."""
+        if self.loading.streamed is not None:
+            return self
+        plan = plan_loading(self.data, network_input)
+        return replace(self, loading=replace(self.loading, streamed=plan.loading.streamed))
 
     def with_loaded_data(self, network_input: Input) -> "TrainingEvaluator":
         """Return the same evaluator with its data in memory, for workers on machines that do not have the file."""
         if isinstance(self.data, _LoadedData):
             return self
-        return replace(self, data=_LoadedData(name_of(self.data), load_data(self.data, network_input)))
+        return replace(self, data=_LoadedData(name_of(self.data), load_data(self.data, network_input, self.loading)))
 
     def __call__(self, arch: Architecture, seed: int, report: Report) -> float:
         """Train from scratch, or from the last checkpoint in `report.folder` if there is one.
@@ -57,29 +66,35 @@ class TrainingEvaluator:
         Returns:
             Validation accuracy after the last epoch, in [0, 1]; the same with and without an interruption.
         """
-        data = _validation_data(self.data, arch.input, self.device)
+        data = _validation_data(self.data, arch.input, self.loading, self.device)
         data.require(arch)
-        statistics = pixel_statistics(data.train)
         network = make_network(arch, self.recipe, seed=seed, device=self.device)
         optimizer = make_optimizer(network, self.recipe)
         path = self._checkpoint(arch, seed, getattr(report, "folder", None))
-        epoch, accuracy = 0, 0.0
+        position, accuracy = TrainingPosition(), 0.0
         if path is not None:
             with suppress(RunError):  # a damaged checkpoint: the training is repeated, to the same result
-                epoch, accuracy = load_checkpoint(path, network, optimizer, "accuracy") or (0, 0.0)
+                position, accuracy = load_checkpoint(path, network, optimizer, "accuracy") or (position, accuracy)
         saved = time.monotonic()
-        for epoch, _ in train_epochs(network, optimizer, data, self.recipe, seed=seed, start=epoch):  # noqa: B020
-            accuracy = top1_accuracy(network, data.test, statistics, precision=self.recipe.precision)
-            report(epoch, accuracy)
+
+        def save(now: TrainingPosition) -> None:
+            nonlocal saved
             if path is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 with suppress(OSError):  # on a full disk the training continues without a checkpoint
-                    save_checkpoint(path, network, optimizer, {"epoch": epoch, "accuracy": accuracy})
+                    save_checkpoint(path, network, optimizer, now, {"accuracy": accuracy})
                 saved = time.monotonic()
+
+        for epoch, _ in train_epochs(network, optimizer, data, self.recipe, seed=seed, start=position, on_step=save):
+            accuracy = top1_accuracy(network, data.test, data.statistics, precision=self.recipe.precision)
+            report(epoch, accuracy)
+            save(TrainingPosition(epoch=epoch))
         return accuracy
 
     def _checkpoint(self, arch: Architecture, seed: int, folder: Path | None) -> Path | None:
         """Return the checkpoint file, named by a digest of the training so that no other training continues it."""
         training = {"digest": arch.digest, "seed": seed, "recipe": to_plain(self.recipe), "data": name_of(self.data)}
+        if self.loading.streamed or self.loading.skip:  # left out otherwise, as in version 0.1
+            training["loading"] = to_plain(self.loading)
         return None if folder is None else folder / f"{digest_of(training)}.safetensors"
 
 
@@ -95,6 +110,6 @@ class _LoadedData:
 
 
 @lru_cache(maxsize=2)
-def _validation_data(data: str | DataFunction, network_input: Input, device: str) -> Dataset:
+def _validation_data(data: str | DataFunction, network_input: Input, loading: Loading, device: str) -> Dataset:
     """Return data with a validation split on a device, loaded once per worker process."""
-    return load_data(data, network_input).with_validation().to(device)
+    return load_data(data, network_input, loading).with_validation().to(device)

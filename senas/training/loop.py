@@ -1,11 +1,12 @@
-"""Training loop: SGD with Nesterov momentum, one learning rate per step, and data that is kept on the device.
+"""Training loop: SGD with Nesterov momentum, one learning rate per step, augmentation on the device.
 
 The host only launches work: it waits for the device once an epoch, for the loss.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from senas.architecture import Architecture
 from senas.errors import TrainingDivergedError
 from senas.nn import Network, build_network, compiled, tf32_products
-from senas.training.data import Dataset, Split, augment, pixel_statistics
+from senas.training.data import Dataset, Split, augment
 from senas.training.recipe import Precision, Recipe
 
 
@@ -42,13 +43,37 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingPosition:
+    """How far a training has come.
+
+    Attributes:
+        epoch: Number of finished epochs.
+        step: Number of finished steps of the next epoch.
+        steps: Number of steps of an epoch.
+        loss_sum: Sum of the losses of the images of those steps; a tensor on the device, which need not have run yet.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    steps: int = 0
+    loss_sum: "Tensor | float" = 0.0
+
+
 def train_epochs(
-    network: nn.Module, optimizer: torch.optim.SGD, data: Dataset, recipe: Recipe, *, seed: int, start: int = 0
+    network: nn.Module,
+    optimizer: torch.optim.SGD,
+    data: Dataset,
+    recipe: Recipe,
+    *,
+    seed: int,
+    start: TrainingPosition = TrainingPosition(),  # immutable
+    on_step: Callable[[TrainingPosition], None] = lambda _: None,
 ) -> Iterator[tuple[int, float]]:
     """Train and yield after every epoch.
 
-    All random numbers of an epoch depend on (seed, epoch) alone. A training that is continued from the state after an
-    epoch therefore gives the same result as one without an interruption; on CUDA, whose backward passes add in any
+    All random numbers of a step depend on (seed, epoch, step) alone. A training that is continued from the state after
+    a step therefore gives the same result as one without an interruption; on CUDA, whose backward passes add in any
     order, up to rounding.
 
     Args:
@@ -57,45 +82,58 @@ def train_epochs(
         data: Data set; its training split is used.
         recipe: Training recipe.
         seed: Random seed for order, augmentation and the network's own random numbers (dropout, shake-shake).
-        start: Number of epochs that are done already.
+        start: How far the training has come already.
+        on_step: Function that is called after every step, in the number format of the training.
 
     Yields:
         (epoch, mean loss) after each epoch; the first epoch is 1.
 
     Raises:
         TrainingDivergedError: The loss of an epoch is not finite.
+        DataError: An image file that has been damaged or removed meanwhile.
     """
-    mean, deviation = pixel_statistics(data.train)
-    device = data.train.images.device
+    mean, deviation = data.statistics
+    train, device = data.train, data.train.device
     memory_format = memory_format_of(recipe)
     forward = compiled(network) if recipe.compile else network
-    for epoch in range(start, recipe.epochs):
-        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
-        batches = _batches(torch.randperm(len(data.train), generator=generator, device=device), recipe.batch)
-        total = torch.zeros((), device=device)
+    generator = torch.Generator(device)
+    for epoch in range(start.epoch, recipe.epochs):
+        generator.manual_seed(_step_seed(seed, epoch, 0))
+        batches = _batches(torch.randperm(len(train), generator=generator, device=device), recipe.batch)
+        done, loss_sum = (start.step, start.loss_sum) if epoch == start.epoch else (0, 0.0)
+        total = torch.as_tensor(loss_sum, dtype=torch.float32, device=device).clone()
+        crop_seed = _step_seed(seed, epoch, 0) if recipe.augmentation else None
         network.train()
         with (
             torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
             computing_in(recipe.precision, device),
         ):
-            torch.manual_seed(seed * 1_000_003 + epoch)  # for the network's own random numbers
-            for step, index in enumerate(batches):
+            for step, (images, labels) in enumerate(train.batches(batches[done:], crop_seed=crop_seed), start=done):
+                step_seed = _step_seed(seed, epoch, step + 1)
+                generator.manual_seed(step_seed)
+                torch.manual_seed(step_seed)  # for the network's own random numbers
                 rate = recipe.learning_rate_at((epoch * len(batches) + step) / (recipe.epochs * len(batches)))
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                batch = data.train.take(index)
-                images = (batch.images.float() - mean) / deviation
-                images = augment(images, generator, flip=data.flip, cutout=recipe.cutout)
+                images = (images.float() - mean) / deviation
+                if recipe.augmentation:
+                    images = augment(images, generator, shift=train.shift, flip=data.flip, cutout=recipe.cutout)
                 logits = forward(images.contiguous(memory_format=memory_format))
-                loss = F.cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
+                loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
-                total += loss.detach() * len(index)
-        average = float(total) / len(data.train)
+                total += loss.detach() * len(labels)
+                on_step(TrainingPosition(epoch=epoch, step=step + 1, steps=len(batches), loss_sum=total))
+        average = float(total) / len(train)
         if not math.isfinite(average):
             raise TrainingDivergedError(f"the loss of epoch {epoch + 1} is {average}")
         yield epoch + 1, average
+
+
+def _step_seed(seed: int, epoch: int, step: int) -> int:
+    """Return the random seed of a step, from 1, of an epoch; step 0 is its order."""
+    return ((seed * 1_000_003 + epoch) * 1_000_003 + step) % 2**63
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:
@@ -131,16 +169,16 @@ def top1_accuracy(
     Args:
         network: Network, which is put into evaluation mode.
         split: Images and labels to evaluate on.
-        statistics: `pixel_statistics` of the training set.
+        statistics: Mean and standard deviation of the training set, `Dataset.statistics`.
         precision: Precision of `Recipe` to compute in.
         batch: Number of images per forward pass.
     """
     mean, deviation = statistics
-    device = split.images.device
+    device = split.device
     network.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)
     with computing_in(precision, device):
-        for images, labels in zip(split.images.split(batch), split.labels.split(batch), strict=True):
+        for images, labels in split.batches(torch.arange(len(split), device=device).split(batch)):
             correct += (network((images.float() - mean) / deviation).argmax(1) == labels).sum()
     return int(correct) / len(split)
 

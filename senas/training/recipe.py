@@ -23,6 +23,7 @@ class Recipe:
         label_smoothing: Label smoothing (Szegedy et al. 2016, section 7); the SE paper trains with 0.1.
         schedule: Learning rate schedule: `one-cycle` rises over the first quarter and falls to zero, `cosine` falls
             from the start.
+        augmentation: Whether training images are cropped or shifted at random, and mirrored if they keep their label.
         cutout: Whether augmentation includes cutout.
         precision: Number format of convolutions and linear layers: `fp32`; `tf32`, fp32 whose products CUDA may round
             to TF32; `bf16` where torch's automatic mixed precision uses it.
@@ -37,6 +38,7 @@ class Recipe:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     schedule: Schedule = "one-cycle"
+    augmentation: bool = True
     cutout: bool = True
     precision: Precision = "fp32"
     channels_last: bool = True

@@ -5,20 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from torch import Tensor
-
 from senas.architecture import Architecture
 from senas.errors import RunError
 from senas.io import os_reason, read_json, write_json
 from senas.nn import WEIGHTS_FILE, save_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
-from senas.training.data import Dataset, pixel_statistics
-from senas.training.loop import make_network, make_optimizer, top1_accuracy, train_epochs
+from senas.training.data import Dataset
+from senas.training.loop import TrainingPosition, make_network, make_optimizer, top1_accuracy, train_epochs
 from senas.training.recipe import Recipe
 from senas.training.trained import NETWORK_FILE, NetworkDescription, name_classes
 from senas.version import __version__
 
 ARGUMENTS_FILE, CHECKPOINT_FILE, RESULT_FILE = "retrain.json", "checkpoint.safetensors", "result.json"
+CHECKPOINT_SECONDS = 60.0  # between two checkpoints within an epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,7 @@ class RetrainArguments:
         data_digest: Digest of its images and labels.
         recipe: Training recipe.
         seed: Random seed for weights, order and augmentation.
+        streamed: Whether the images are read from their files meanwhile.
     """
 
     digest: str
@@ -38,6 +38,7 @@ class RetrainArguments:
     data_digest: str
     recipe: Recipe
     seed: int
+    streamed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +65,13 @@ def retrain(
     seed: int = 0,
     device: str = "cpu",
     on_epoch: Callable[[int, float], None] = lambda _epoch, _loss: None,
+    on_step: Callable[[TrainingPosition, float], None] = lambda _position, _images_per_second: None,
 ) -> RetrainResult:
     """Train an architecture on all training data and test it once, at the end, on the test set.
 
-    A second call with the same folder and arguments continues after the last finished epoch and gives the same weights
-    as without the interruption. If the retraining has finished, it returns the result at once.
+    A second call with the same folder and arguments continues after the last checkpoint, which is written after every
+    epoch and every minute, and gives the same weights as without the interruption. If the retraining has finished, it
+    returns the result at once.
 
     Args:
         arch: Architecture to train.
@@ -78,6 +81,7 @@ def retrain(
         seed: Random seed for weights, order and augmentation.
         device: Device to train on, `cpu` or `cuda`.
         on_epoch: Function that is called with (epoch, mean loss) after each epoch.
+        on_step: Function that is called with (position, images trained on per second) after each step.
 
     Raises:
         DataError: The data does not fit the network.
@@ -86,42 +90,56 @@ def retrain(
     """
     out = Path(out)
     data.require(arch)
-    arguments = RetrainArguments(digest=arch.digest, data=data.name, data_digest=data.digest, recipe=recipe, seed=seed)
+    arguments = RetrainArguments(
+        digest=arch.digest,
+        data=data.name,
+        data_digest=data.digest,
+        recipe=recipe,
+        seed=seed,
+        streamed=data.train.streamed,
+    )
     _reserve(out, arguments)
     finished = (out / RESULT_FILE).exists() and (out / WEIGHTS_FILE).exists()
     if finished and (out / NETWORK_FILE).exists():
         return read_json(out / RESULT_FILE, RetrainResult)
     data = data.with_all_for_training().to(device)
-    statistics = pixel_statistics(data.train)
     if finished:  # by a version that wrote no description
         result = read_json(out / RESULT_FILE, RetrainResult)
-        write_json(out / NETWORK_FILE, _description(arch, data, statistics, arguments, result))
+        write_json(out / NETWORK_FILE, _description(arch, data, arguments, result))
         return result
     network = make_network(arch, recipe, seed=seed, device=device)
     optimizer = make_optimizer(network, recipe)
-    epoch, loss = load_checkpoint(out / CHECKPOINT_FILE, network, optimizer, "loss") or (0, float("nan"))
-    start = time.monotonic()
-    for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=seed, start=epoch):  # noqa: B020
-        save_checkpoint(out / CHECKPOINT_FILE, network, optimizer, {"epoch": epoch, "loss": loss})
+    path = out / CHECKPOINT_FILE
+    position, loss = load_checkpoint(path, network, optimizer, "loss") or (TrainingPosition(), 0.0)
+    start = saved = time.monotonic()
+    trained = 0
+
+    def after_step(now: TrainingPosition) -> None:
+        nonlocal saved, trained
+        trained += recipe.batch
+        on_step(now, trained / (time.monotonic() - start))
+        if now.step < now.steps and time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            save_checkpoint(path, network, optimizer, now, {"loss": loss})
+            saved = time.monotonic()
+
+    for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=seed, start=position, on_step=after_step):
+        save_checkpoint(path, network, optimizer, TrainingPosition(epoch=epoch), {"loss": loss})
+        saved = time.monotonic()
         on_epoch(epoch, loss)
-    accuracy = top1_accuracy(network, data.test, statistics, precision=recipe.precision)
+    accuracy = top1_accuracy(network, data.test, data.statistics, precision=recipe.precision)
     result = RetrainResult(test_accuracy=accuracy, loss=loss, seconds=time.monotonic() - start)
     save_network(out, arch, network)
-    write_json(out / NETWORK_FILE, _description(arch, data, statistics, arguments, result))
+    write_json(out / NETWORK_FILE, _description(arch, data, arguments, result))
     write_json(out / RESULT_FILE, result)
-    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     return result
 
 
 def _description(
-    arch: Architecture,
-    data: Dataset,
-    statistics: tuple[Tensor, Tensor],
-    arguments: RetrainArguments,
-    result: RetrainResult,
+    arch: Architecture, data: Dataset, arguments: RetrainArguments, result: RetrainResult
 ) -> NetworkDescription:
-    """Return what is known of a retrained network; `statistics` are those of its training images."""
-    mean, deviation = (tuple(values.flatten().tolist()) for values in statistics)
+    """Return what is known of a retrained network."""
+    mean, deviation = (tuple(values.flatten().tolist()) for values in data.statistics)
     return NetworkDescription(
         digest=arch.digest,
         input=arch.input,

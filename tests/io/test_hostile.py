@@ -41,7 +41,7 @@ from senas.spaces.toml_file import load_space
 from senas.testing import SMALL_SPACE
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data.sources import load_data
-from senas.training.loop import make_optimizer
+from senas.training.loop import TrainingPosition, make_optimizer
 from senas.training.recipe import Recipe
 from senas.training.trained import NetworkDescription
 
@@ -142,7 +142,7 @@ def write_checkpoint(folder: Path) -> None:
     optimizer = make_optimizer(network, Recipe())
     network(torch.zeros(2, 1, 8, 8)).sum().backward()
     optimizer.step()
-    save_checkpoint(folder / "checkpoint.safetensors", network, optimizer, {"epoch": 1, "loss": 0.5})
+    save_checkpoint(folder / "checkpoint.safetensors", network, optimizer, TrainingPosition(epoch=1), {"loss": 0.5})
 
 
 def use_checkpoint(path: Path) -> None:
@@ -310,6 +310,7 @@ ELSEWHERE = {  # the same places in other words
     ("journal", "no such file or directory"): "not a run folder, it has no journal.sqlite",
     ("journal", "expected a regular file"): "found a link to /dev/zero",
     ("checkpoint", "no such file or directory"): "None",  # there need not be one
+    ("data", "bytes or more, allowed: at most"): "not an npz file of plain arrays",  # which may have any size
 }
 
 

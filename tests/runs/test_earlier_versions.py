@@ -77,11 +77,9 @@ def test_weights_are_read_and_give_the_accuracy_that_was_written_beside_them(fol
         network = senas.load_network(folder / "retrained")
     result = json.loads((folder / "retrained" / "result.json").read_text())
     data = senas.load_data("digits", senas.Input(channels=1, size=8))
-    from senas.training.loop import pixel_statistics, top1_accuracy
+    from senas.training.loop import top1_accuracy
 
-    assert top1_accuracy(network, data.test, pixel_statistics(data.train)) == pytest.approx(
-        result["test_accuracy"], abs=1e-9
-    )
+    assert top1_accuracy(network, data.test, data.statistics) == pytest.approx(result["test_accuracy"], abs=1e-9)
 
 
 def test_resuming_is_refused_by_name_and_continues_with_force(folder):

@@ -11,6 +11,7 @@ from conftest import needs_cuda
 from safetensors.torch import load_file, save_file
 
 from senas.architecture.cells.basic import Basic
+from senas.architecture.cells.shake_shake import ShakeShake
 from senas.architecture.layers.heads import LinearHead
 from senas.architecture.layers.stems import ConvStem
 from senas.architecture.network import Architecture, Input
@@ -19,14 +20,16 @@ from senas.errors import SenasError, TrainingDivergedError
 from senas.nn.network import build_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data.augmentation import augment, crop, cut_out
-from senas.training.data.dataset import Dataset, Split
+from senas.training.data.dataset import Dataset
 from senas.training.data.sources import load_data
+from senas.training.data.split import Split
+from senas.training.data.statistics import pixel_statistics
 from senas.training.evaluator import TrainingEvaluator
 from senas.training.loop import (
+    TrainingPosition,
     _batches,
     make_network,
     make_optimizer,
-    pixel_statistics,
     top1_accuracy,
     train_epochs,
 )
@@ -78,9 +81,12 @@ def test_the_validation_split_is_fixed_stratified_and_disjoint():
     ("changes", "message"),
     [
         ({"classes": 1}, "training labels: found 0 to 1 of torch.int64, allowed: 0 to 0"),
-        ({"train": replace(stripes(4), labels=torch.zeros(3, dtype=torch.int64))}, "found 4 images and (3,) labels"),
         (
-            {"train": replace(stripes(4), images=torch.zeros(4, 1, 8, 8))},
+            {"train": Split(images=stripes(4).images, labels=torch.zeros(3, dtype=torch.int64))},
+            "found 4 images and (3,) labels",
+        ),
+        (
+            {"train": Split(images=torch.zeros(4, 1, 8, 8), labels=stripes(4).labels)},
             "torch.float32, expected (N, C, H, W) of uint8",
         ),
         ({"test": stripes(4, size=16)}, "expected the same shape"),
@@ -207,15 +213,15 @@ def test_cutout_zeroes_one_square():
 def test_augmentation_depends_on_the_generator_alone():
     images = torch.randn(6, 3, 16, 16)
     first, second, third = (
-        augment(images, torch.Generator().manual_seed(seed), flip=True, cutout=True) for seed in (1, 1, 2)
+        augment(images, torch.Generator().manual_seed(seed), shift=2, flip=True, cutout=True) for seed in (1, 1, 2)
     )
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
 
 
 def test_flipping_mirrors_about_half_of_the_images():
-    images = torch.arange(4.0).expand(400, 1, 4, 4).contiguous()  # size 4: no padding, so crop changes nothing
-    out = augment(images, torch.Generator().manual_seed(0), flip=True, cutout=False)
+    images = torch.arange(4.0).expand(400, 1, 4, 4).contiguous()
+    out = augment(images, torch.Generator().manual_seed(0), shift=0, flip=True, cutout=False)
     mirrored = (out == images.flip(-1)).all((1, 2, 3))
     assert ((out == images).all((1, 2, 3)) | mirrored).all()
     assert 150 < int(mirrored.sum()) < 250
@@ -279,9 +285,47 @@ def test_training_learns_and_goes_on_exactly_where_it_stopped():
     for epoch, _ in train_epochs(halves, optimizer, data, recipe, seed=4):
         if epoch == 3:
             break
-    assert [epoch for epoch, _ in train_epochs(halves, optimizer, data, recipe, seed=4, start=3)] == [4, 5, 6]
+    rest = train_epochs(halves, optimizer, data, recipe, seed=4, start=TrainingPosition(epoch=3))
+    assert [epoch for epoch, _ in rest] == [4, 5, 6]
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, halves.state_dict()[name]), name
+
+
+class StoppedError(Exception):
+    """Raised by a test in the middle of an epoch."""
+
+
+@pytest.mark.parametrize("kind", ["resnet", "shake"])
+def test_training_goes_on_exactly_within_an_epoch(tmp_path, kind):
+    """Also where the network draws random numbers of its own, as shake-shake does."""
+    data, recipe, path = dataset(), Recipe(epochs=3, batch=20), tmp_path / "checkpoint.safetensors"
+    shaken = replace(SMALL, cells=(ShakeShake(stage=2, channels=8),))
+    arch = SMALL if kind == "resnet" else shaken
+
+    def start():
+        network = make_network(arch, recipe, seed=0, device="cpu")
+        return network, make_optimizer(network, recipe)
+
+    whole, optimizer = start()
+    steps = []
+    losses = list(train_epochs(whole, optimizer, data, recipe, seed=4, on_step=steps.append))
+    assert [(each.epoch, each.step, each.steps) for each in steps] == [(e, s, 5) for e in range(3) for s in range(1, 6)]
+
+    network, optimizer = start()
+
+    def stop(position: TrainingPosition) -> None:
+        if (position.epoch, position.step) == (1, 3):
+            save_checkpoint(path, network, optimizer, position, {"loss": 0.5})
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        list(train_epochs(network, optimizer, data, recipe, seed=4, on_step=stop))
+    network, optimizer = start()
+    restored = load_checkpoint(path, network, optimizer, "loss")
+    assert restored is not None and (restored[0].epoch, restored[0].step, restored[1]) == (1, 3, 0.5)
+    assert list(train_epochs(network, optimizer, data, recipe, seed=4, start=restored[0])) == losses[1:]
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, network.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
@@ -329,11 +373,11 @@ def test_a_training_on_a_gpu_goes_on_from_a_checkpoint(tmp_path, channels_last):
     for stop in (2, 4):
         network = make_network(SMALL, recipe, seed=0, device="cuda")
         optimizer = make_optimizer(network, recipe)
-        start, _ = load_checkpoint(path, network, optimizer, "loss") or (0, 0.0)
+        start, _ = load_checkpoint(path, network, optimizer, "loss") or (TrainingPosition(), 0.0)
         for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=4, start=start):
             losses.append(loss)
             if epoch == stop:
-                save_checkpoint(path, network, optimizer, {"epoch": epoch, "loss": loss})
+                save_checkpoint(path, network, optimizer, TrainingPosition(epoch=epoch), {"loss": loss})
                 break
     network = make_network(SMALL, recipe, seed=0, device="cuda")
     whole = [loss for _, loss in train_epochs(network, make_optimizer(network, recipe), data, recipe, seed=4)]
@@ -381,10 +425,10 @@ def test_a_diverging_training_says_so():
 
 def test_the_evaluator_reports_every_epoch_and_never_sees_the_test_set():
     reports: list[tuple[int, float]] = []
-    poisoned = dataset(test=replace(stripes(20), labels=torch.ones(20, dtype=torch.int64)))
-    evaluator = TrainingEvaluator(data=lambda _: poisoned, recipe=Recipe(epochs=8, batch=20, cutout=False))
+    poisoned = dataset(test=Split(images=stripes(20).images, labels=torch.ones(20, dtype=torch.int64)))
+    evaluator = TrainingEvaluator(data=lambda _: poisoned, recipe=Recipe(epochs=12, batch=20, cutout=False))
     accuracy = evaluator(SMALL, 0, lambda epoch, value: reports.append((epoch, value)))
-    assert [epoch for epoch, _ in reports] == list(range(1, 9))
+    assert [epoch for epoch, _ in reports] == list(range(1, 13))
     assert reports[-1][1] == accuracy
     assert accuracy > 0.9 and math.isfinite(accuracy)
 

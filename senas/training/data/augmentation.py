@@ -5,16 +5,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def augment(images: Tensor, generator: torch.Generator, *, flip: bool, cutout: bool) -> Tensor:
+def augment(images: Tensor, generator: torch.Generator, *, shift: int, flip: bool, cutout: bool) -> Tensor:
     """Augment a batch, with different random numbers for every image.
 
     Args:
         images: Images, (B, C, H, W), normalised so that zero is the mean.
         generator: Generator of all random numbers, on the device of the images.
+        shift: Largest shift of an image in pixels.
         flip: Whether to mirror each image with probability one half.
         cutout: Whether to zero a square of a quarter of the width (DeVries and Taylor 2017).
     """
-    images = crop(images, images.shape[-1] // 8, generator)
+    images = crop(images, shift, generator) if shift else images
     if flip:
         mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
         images = torch.where(mirrored, images.flip(-1), images)

@@ -1,47 +1,26 @@
-"""Labelled images as tensors on a device, and the validation split that a search evaluates on.
+"""A data set with its splits, and the validation split that a search evaluates on.
 
 torch is imported by the methods that need it, so that data that does not fit a network is refused at once.
 """
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from senas.architecture import Architecture, Input
 from senas.errors import DataError
+from senas.training.data.description import DataDescription, describe_splits
+from senas.training.data.split import Split
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Split:
-    """Labelled images.
-
-    Attributes:
-        images: Images, (N, C, H, W), uint8.
-        labels: Class numbers from 0, (N,), int64.
-    """
-
-    images: "Tensor"
-    labels: "Tensor"
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def to(self, device: "torch.device | str") -> "Split":
-        """Return the same images and labels on another device."""
-        return Split(images=self.images.to(device), labels=self.labels.to(device))
-
-    def take(self, index: "Tensor") -> "Split":
-        """Return the images and labels at some positions, (M,) int64."""
-        return Split(images=self.images[index], labels=self.labels[index])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dataset:
     """Data set that a data function returns.
 
@@ -53,6 +32,7 @@ class Dataset:
         validation: Validation set, if the data set has its own.
         class_names: Name of each class, if the data set tells.
         flip: Whether a mirrored image keeps its label (false for digits).
+        notes: How the data was understood where it could have been understood otherwise, one line each.
 
     Raises:
         DataError: Images and labels that do not fit each other or the number of classes.
@@ -65,27 +45,15 @@ class Dataset:
     validation: Split | None = None
     class_names: tuple[str, ...] | None = None
     flip: bool = True
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        import torch
-
         for name, split in self._splits().items():
-            images, labels = split.images, split.labels
-            where = f"data set {self.name}: {name}"
-            if images.ndim != 4 or images.dtype != torch.uint8:
+            split.check(f"data set {self.name}: {name}", self.classes)
+            if split.shape != self.train.shape:
                 raise DataError(
-                    f"{where} images: found {tuple(images.shape)} of {images.dtype}, expected (N, C, H, W) of uint8"
-                )
-            if not len(images) == len(labels) > 0 or labels.ndim != 1:
-                found = f"{len(images)} images and {tuple(labels.shape)} labels"
-                raise DataError(f"{where}: found {found}, expected one label for each of at least one image")
-            if labels.dtype != torch.int64 or not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
-                found = f"{int(labels.min())} to {int(labels.max())} of {labels.dtype}"
-                raise DataError(f"{where} labels: found {found}, allowed: 0 to {self.classes - 1} of int64")
-            if images.shape[1:] != self.train.images.shape[1:]:
-                raise DataError(
-                    f"data set {self.name}: found training images {tuple(self.train.images.shape[1:])} "
-                    f"and {name} images {tuple(images.shape[1:])}, expected the same shape"
+                    f"data set {self.name}: found training images {self.train.shape} and {name} images {split.shape}, "
+                    "expected the same shape"
                 )
         names = self.class_names
         if names is not None and not len(names) == len(set(names)) == self.classes:
@@ -94,6 +62,10 @@ class Dataset:
                 f"{self.classes}"
             )
 
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name}: {split!r}" for name, split in self._splits().items())
+        return f"Dataset({self.name!r}, {self.classes} classes, {splits})"
+
     def require(self, arch: Architecture) -> None:
         """Check that an architecture can be trained on this data.
 
@@ -101,7 +73,7 @@ class Dataset:
             DataError: Another image shape, more classes than the network has outputs, or fewer, if the data set names
                 its classes. Without names, it may have classes of which it has no image.
         """
-        require_shape(self.name, tuple(self.train.images.shape[1:]), arch.input)
+        require_shape(self.name, self.train.shape, arch.input)
         outputs = arch.head.classes
         if self.classes > outputs or (self.classes < outputs and self.class_names is not None):
             raise DataError(
@@ -111,13 +83,29 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Digest of images and labels, 16 hexadecimal digits, which does not depend on the file they come from."""
+        """Digest of images and labels, 16 hexadecimal digits, which does not depend on the file they come from.
+
+        Of images that are streamed, it is that of the names and sizes of their files.
+        """
         digest = hashlib.sha256()
         for split in self._splits().values():
-            for tensor in (split.images, split.labels):
-                digest.update(str(tuple(tensor.shape)).encode())
-                digest.update(tensor.cpu().numpy().tobytes())
+            for part in split.parts():
+                digest.update(part)
         return digest.hexdigest()[:16]
+
+    def describe(self) -> DataDescription:
+        """Return splits, classes, counts, sizes and statistics of the images, and what is odd about them."""
+        names = self.class_names or tuple(map(str, range(self.classes)))
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        present = {name: split for name, split in splits.items() if split is not None}
+        return describe_splits(self.name, names, present, self.notes)
+
+    @cached_property
+    def statistics(self) -> "tuple[Tensor, Tensor]":
+        """Mean and standard deviation per channel of the training images, each (1, C, 1, 1), see `pixel_statistics`."""
+        from senas.training.data.statistics import pixel_statistics  # here, since it imports torch
+
+        return pixel_statistics(self.train)
 
     def to(self, device: "torch.device | str") -> "Dataset":
         """Return the same data on another device."""
@@ -161,13 +149,7 @@ class Dataset:
         """Return the data set with its validation set, if it has its own, added to the training set."""
         if self.validation is None:
             return self
-        import torch
-
-        both = (self.train, self.validation)
-        train = Split(
-            images=torch.cat([split.images for split in both]), labels=torch.cat([split.labels for split in both])
-        )
-        return replace(self, train=train, validation=None)
+        return replace(self, train=self.train.join(self.validation), validation=None)
 
     def _splits(self) -> dict[str, Split]:
         """Return the splits that there are, by their names in messages."""

@@ -5,24 +5,25 @@ The first level of a folder is its splits, the second its classes, and nothing e
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from senas.errors import DataError
 from senas.io import brief, os_reason
+from senas.training.data.file_list import FileList
 
-SplitName = Literal["train", "validation", "test"]
-
-SPLIT_FOLDERS: dict[str, SplitName] = {
+SPLIT_FOLDERS: dict[str, str] = {
     "train": "train",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
     "test": "test",
 }
-_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+_SPLITS = ("train", "validation", "test")
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
@@ -36,12 +37,34 @@ class ImageFolder:
     Attributes:
         path: The folder.
         classes: Names of the classes, sorted; a label is the position of its class.
-        splits: Files and labels of each split, in sorted order; there are at least a training and a test set.
+        splits: Files of each split, class by class, in sorted order; there are at least a training and a test set.
+        labels: Label of each file of each split, (N,) of int64.
     """
 
     path: Path
     classes: tuple[str, ...]
-    splits: dict[SplitName, tuple[tuple[Path, int], ...]]
+    splits: dict[str, FileList]
+    labels: dict[str, NDArray[np.int64]]
+
+    def without(self, skipped: Collection[str]) -> "ImageFolder":
+        """Return the folder without some files, given by their paths below it.
+
+        Raises:
+            DataError: A class would be left without images in a split.
+        """
+        if not skipped:
+            return self
+        unwanted = set(skipped)
+        kept = {name: np.array([each not in unwanted for each in files.names()]) for name, files in self.splits.items()}
+        for name, mask in kept.items():
+            for label in set(range(len(self.classes))) - set(self.labels[name][mask].tolist()):
+                shown = brief(self.classes[label])
+                raise DataError(f"{_show(self.path)}: class '{shown}': found no image that is not damaged in {name}")
+        return replace(
+            self,
+            splits={name: files.select(kept[name]) for name, files in self.splits.items()},
+            labels={name: labels[kept[name]] for name, labels in self.labels.items()},
+        )
 
 
 def list_image_folder(path: Path) -> ImageFolder:
@@ -55,7 +78,7 @@ def list_image_folder(path: Path) -> ImageFolder:
     """
     if not path.is_dir():
         raise DataError(f"data set: found 'imagefolder:{brief(str(path))}', which is not a folder")
-    found: dict[SplitName, dict[str, list[Path]]] = {}
+    found: dict[str, dict[str, FileList]] = {}
     for folder in _folders(path, f"a split, allowed: {', '.join(SPLIT_FOLDERS)}"):
         name = SPLIT_FOLDERS.get(folder.name)
         if name is None:
@@ -67,7 +90,10 @@ def list_image_folder(path: Path) -> ImageFolder:
             raise DataError(
                 f"{_show(path)}: found two folders of the {name} set, allowed: one of val, valid, validation"
             )
-        found[name] = {each.name: list(_images(each, ())) for each in _folders(folder, "a class")}
+        found[name] = {
+            each.name: FileList(path, (str(file.relative_to(path)) for file in _images(each, ())))
+            for each in _folders(folder, "a class")
+        }
     if "train" not in found:
         raise DataError(f"{_show(path)}: missing folder 'train', expected train/CLASS/ and test/CLASS/ or val/CLASS/")
     if "test" not in found:
@@ -76,18 +102,18 @@ def list_image_folder(path: Path) -> ImageFolder:
         found["test"] = found.pop("validation")
     classes = sorted(set().union(*found.values()))
     _check_classes(path, classes, found)
+    names = [name for name in _SPLITS if name in found]
     return ImageFolder(
         path=path,
         classes=tuple(classes),
-        splits={
-            name: tuple((file, label) for label, each in enumerate(classes) for file in found[name][each])
-            for name in _SPLITS
-            if name in found
+        splits={name: FileList.join([found[name][each] for each in classes]) for name in names},
+        labels={
+            name: np.repeat(np.arange(len(classes)), [len(found[name][each]) for each in classes]) for name in names
         },
     )
 
 
-def _check_classes(path: Path, classes: list[str], found: dict[SplitName, dict[str, list[Path]]]) -> None:
+def _check_classes(path: Path, classes: list[str], found: dict[str, dict[str, FileList]]) -> None:
     if len(classes) < 2:
         found_classes = f"one class, '{brief(classes[0])}'" if classes else "no class"
         raise DataError(f"{_show(path)}: found {found_classes}, expected at least two")

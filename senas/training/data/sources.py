@@ -3,7 +3,8 @@
 torch is imported by the functions that make tensors, so that a data set that does not exist is refused at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,31 @@ import numpy as np
 
 from senas.architecture import Input
 from senas.errors import DataError, one_of
-from senas.io import read_arrays
-from senas.training.data.dataset import Dataset, Split, require_shape
+from senas.training.data.dataset import Dataset, require_shape
+from senas.training.data.file_list import FileList, Progress
 from senas.training.data.folders import list_image_folder
-from senas.training.data.images import decode_image
+from senas.training.data.loading import FOLDER_SOURCE, Loading, plan_loading
+from senas.training.data.mapped import map_pixels
+from senas.training.data.npz_file import read_npz
+from senas.training.data.split import Split
 
 DataFunction = Callable[[Input], Dataset]
 
 
-def load_data(data: str | DataFunction, network_input: Input) -> Dataset:
+def load_data(
+    data: str | DataFunction,
+    network_input: Input,
+    loading: Loading = Loading(),  # noqa: B008  # immutable
+    *,
+    progress: Progress = lambda _done, _total: None,
+) -> Dataset:
     """Load a data set.
 
     Args:
         data: `digits`, `cifar10`, `cifar100`, `npz:FILE`, `imagefolder:DIR`, or a function of your own.
         network_input: Input of the network; image folders are resized to it.
+        loading: How the images of a folder are loaded; `plan_loading` makes and explains one.
+        progress: Function that is called with (images decoded, images in all) while a folder is decoded into memory.
 
     Raises:
         DataError: An unknown name, a file that is missing or in another format, or an extra that is not installed.
@@ -40,7 +52,9 @@ def load_data(data: str | DataFunction, network_input: Input) -> Dataset:
     if name in FILE_SOURCES:
         if not argument:
             raise DataError(f"data set: found '{data}', expected {name}: followed by a path")
-        return FILE_SOURCES[name](Path(argument), network_input)
+        if loading.streamed is None:
+            loading = replace(loading, streamed=plan_loading(data, network_input).loading.streamed)
+        return FILE_SOURCES[name](Path(argument), network_input, loading, progress)
     raise DataError(f"data set: {one_of(data, [*SOURCES, 'npz:FILE', 'imagefolder:DIR'])}")
 
 
@@ -69,30 +83,9 @@ def digits(network_input: Input) -> Dataset:
     return Dataset(name="digits", train=whole.take(order[test:]), test=whole.take(order[:test]), classes=10, flip=False)
 
 
-def npz(path: Path, network_input: Input) -> Dataset:  # noqa: ARG001  # images are not resized; `Dataset.require` checks them
-    """Return the data set in a NumPy file.
-
-    `x_train` and `x_test` are (N, H, W) or (N, H, W, C) of uint8, `y_train` and `y_test` are whole numbers from 0.
-    Optional arrays are `class_names` (K,) and the truth value `flip` (true: a mirrored image keeps its label).
-    """
-    arrays = read_arrays(path)
-    for name in ("x_train", "y_train", "x_test", "y_test"):
-        if name not in arrays:
-            raise DataError(f"{path}: missing array '{name}', found {', '.join(sorted(arrays)) or 'none'}")
-    flip, names = arrays.get("flip", np.array(True)), arrays.get("class_names")
-    if flip.shape != () or flip.dtype != np.bool_:
-        raise DataError(f"{path}: flip: found {flip.shape} of {flip.dtype}, expected one truth value")
-    if names is not None and names.ndim != 1:
-        raise DataError(f"{path}: class_names: found {names.shape}, expected (K,)")
-    train = _split(arrays["x_train"], arrays["y_train"], f"{path}: x_train, y_train")
-    return Dataset(
-        name=f"npz:{path.resolve()}",
-        train=train,
-        test=_split(arrays["x_test"], arrays["y_test"], f"{path}: x_test, y_test"),
-        classes=int(train.labels.max()) + 1 if names is None else len(names),
-        class_names=None if names is None else tuple(map(str, names)),
-        flip=bool(flip),
-    )
+def npz(path: Path, network_input: Input, loading: Loading, progress: Progress) -> Dataset:  # noqa: ARG001  # images are not resized; `Dataset.require` checks them
+    """Return the data set in a NumPy file, see `read_npz`."""
+    return read_npz(path)
 
 
 def cifar10(network_input: Input) -> Dataset:  # noqa: ARG001  # the images are always 32x32
@@ -105,17 +98,34 @@ def cifar100(network_input: Input) -> Dataset:  # noqa: ARG001  # the images are
     return _hub("cifar100", "img", "fine_label", 100)
 
 
-def imagefolder(path: Path, network_input: Input) -> Dataset:
+def imagefolder(path: Path, network_input: Input, loading: Loading, progress: Progress) -> Dataset:
     """Return the images in `DIR/{train,val,test}/CLASS/`, resized and cropped to the network's input.
 
-    All images are decoded into memory. See `list_image_folder` for the splits and `decode_image` for the pixels.
+    See `list_image_folder` for the splits, `decode_image` for the pixels, and `Loading` for where they are.
     """
-    folder = list_image_folder(path)
     if network_input.channels not in (1, 3):
         raise DataError(f"{path}: found a network of {network_input.channels} channels, images have 1 or 3")
-    splits = {name: _decoded(files, network_input) for name, files in folder.splits.items()}
+    folder = list_image_folder(path).without(loading.skip)
+    files = FileList.join(list(folder.splits.values()))
+    import torch
+
+    from senas.training.data.streaming import StreamedImages, decode_all
+
+    if loading.streamed:
+        images: StreamedImages | torch.Tensor = StreamedImages(files, network_input)
+    else:
+        shape = (len(files), network_input.channels, network_input.size, network_input.size)
+        identity = [str(path.resolve()), files.digest()]
+        images = torch.from_numpy(
+            map_pixels(identity, shape, lambda pixels: decode_all(files, network_input, pixels, progress))
+        )
+    splits, first = {}, 0
+    for name, labels in folder.labels.items():
+        index = torch.arange(first, first + len(labels))
+        splits[name] = Split(images=images, labels=torch.from_numpy(labels), index=index)
+        first += len(labels)
     return Dataset(
-        name=f"imagefolder:{path.resolve()}",
+        name=f"{FOLDER_SOURCE}:{path.resolve()}",
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits["test"],
@@ -124,36 +134,8 @@ def imagefolder(path: Path, network_input: Input) -> Dataset:
     )
 
 
-def _decoded(files: Sequence[tuple[Path, int]], network_input: Input) -> Split:
-    """Return the images and labels of files; the images are decoded into one array."""
-    shape = (network_input.channels, network_input.size, network_input.size)
-    pixels = np.empty((len(files), *shape), np.uint8)  # (N, C, H, W)
-    for number, (path, _) in enumerate(files):
-        pixels[number] = decode_image(path, network_input)
-    import torch
-
-    return Split(images=torch.from_numpy(pixels), labels=torch.tensor([label for _, label in files]))
-
-
 SOURCES: dict[str, DataFunction] = {"digits": digits, "cifar10": cifar10, "cifar100": cifar100}
-FOLDER_SOURCE = "imagefolder"
-FILE_SOURCES: dict[str, Callable[[Path, Input], Dataset]] = {"npz": npz, FOLDER_SOURCE: imagefolder}
-
-
-def _split(images: np.ndarray, labels: np.ndarray, where: str) -> Split:
-    """Return a split of arrays, (N, H, W) or (N, H, W, C) and (N,); `where` names them in messages."""
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataError(f"{where}: found {images.shape} of {images.dtype}, expected (N, H, W) or (N, H, W, C) of uint8")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1] or not len(labels):
-        raise DataError(
-            f"{where}: found labels {labels.shape} of {labels.dtype}, expected a whole number for each of at least "
-            f"one image, here {len(images)}"
-        )
-    import torch
-
-    channels_last = images[..., None] if images.ndim == 3 else images  # (N, H, W, C)
-    pixels = torch.from_numpy(np.ascontiguousarray(channels_last.transpose(0, 3, 1, 2)))
-    return Split(images=pixels, labels=torch.from_numpy(labels.astype(np.int64)))
+FILE_SOURCES: dict[str, Callable[[Path, Input, Loading, Progress], Dataset]] = {"npz": npz, FOLDER_SOURCE: imagefolder}
 
 
 def _hub(name: str, image: str, label: str, classes: int) -> Dataset:
@@ -166,7 +148,11 @@ def _hub(name: str, image: str, label: str, classes: int) -> Dataset:
         raise DataError(f"data set {name}: cannot be downloaded ({reason})") from None
 
     def split(rows: Any) -> Split:
-        return _split(np.stack([np.asarray(item) for item in rows[image]]), np.asarray(rows[label]), name)
+        import torch
+
+        pixels = np.stack([np.asarray(item) for item in rows[image]]).transpose(0, 3, 1, 2)  # from (N, H, W, C)
+        labels = np.asarray(rows[label], np.int64)
+        return Split(images=torch.from_numpy(np.ascontiguousarray(pixels)), labels=torch.from_numpy(labels))
 
     return Dataset(name=name, train=split(loaded["train"]), test=split(loaded["test"]), classes=classes)
 

@@ -1,22 +1,35 @@
 """Mean and standard deviation of images, with which they are normalised."""
 
+import math
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
-from senas.training.data.dataset import Split
+from senas.training.data.split import Split
+
+STREAMED_SAMPLE = 10_000  # images of a streamed split that its statistics are taken from
 
 
 def pixel_statistics(split: Split) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation per channel, each (1, C, 1, 1)."""
-    mean, variance = pixel_moments(split.images)
+    """Return mean and standard deviation per channel, each (1, C, 1, 1).
+
+    They are those of all images in memory; of a streamed split, of at most `STREAMED_SAMPLE` images, evenly spaced.
+    """
+    step = max(1, math.ceil(len(split) / STREAMED_SAMPLE)) if split.streamed else 1
+    mean, variance = pixel_moments(images for images, _ in split.blocks(step))
     deviation = variance.clamp(min=1e-6).sqrt()  # images are divided by it
     return mean.float()[None, :, None, None], deviation.float()[None, :, None, None]
 
 
-def pixel_moments(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance per channel of uint8 images (N, C, H, W), each (C,) of float64."""
-    counts = torch.stack([torch.bincount(c.flatten().int(), minlength=256) for c in images.unbind(1)])
-    share = counts.double() / counts.sum(1, keepdim=True)  # (C, 256)
-    values = torch.arange(256, device=images.device, dtype=torch.float64)
+def pixel_moments(blocks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return mean and variance per channel of blocks of uint8 images (N, C, H, W), each (C,) of float64."""
+    counts: Tensor | None = None  # (C, 256)
+    for images in blocks:
+        found = torch.stack([torch.bincount(c.flatten().int(), minlength=256) for c in images.unbind(1)])
+        counts = found if counts is None else counts + found
+    assert counts is not None  # a split has at least one image
+    share = counts.double() / counts.sum(1, keepdim=True)
+    values = torch.arange(256, device=counts.device, dtype=torch.float64)
     mean = (share * values).sum(1)
     return mean, (share * values**2).sum(1) - mean**2

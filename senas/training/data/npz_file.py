@@ -1,0 +1,185 @@
+"""Data sets in NumPy files, under the names and with the forms of labels that such files have."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from senas.errors import DataError
+from senas.io import StoredArray, brief, open_arrays
+from senas.training.data.dataset import Dataset
+from senas.training.data.mapped import map_pixels
+from senas.training.data.split import Split
+
+# names of images and labels of the training, validation and test sets: Keras's, and MedMNIST's
+_NAMES = (
+    {"train": ("x_train", "y_train"), "validation": ("x_val", "y_val"), "test": ("x_test", "y_test")},
+    {
+        "train": ("train_images", "train_labels"),
+        "validation": ("val_images", "val_labels"),
+        "test": ("test_images", "test_labels"),
+    },
+)
+_MAX_BYTES = 2**44
+_SHARED_BYTES = 2**26  # more than this is mapped from a file that all processes share
+_BLOCK_BYTES = 2**24
+
+
+def read_npz(path: Path) -> Dataset:
+    """Return the data set in a NumPy file.
+
+    Arrays are `x_train`, `y_train`, `x_test`, `y_test` and, if the file has a validation set, `x_val` and `y_val`; or,
+    as in MedMNIST, `train_images`, `train_labels` and so on. Images are uint8, (N, H, W), (N, H, W, C) or, with one or
+    three channels, (N, C, H, W). Labels are whole numbers from 0 or from 1, (N,) or (N, 1), names of classes, or
+    one-hot rows, (N, K). Optional arrays are `class_names`, (K,), and the truth value `flip` (true: a mirrored image
+    keeps its label). Whatever is not the first of its kind is said in the data set's notes.
+
+    Raises:
+        DataError: A file that is missing or damaged, or arrays of another form; the message names the array.
+    """
+    with open_arrays(path, max_bytes=_MAX_BYTES) as arrays:
+        names = _splits_of(arrays, path)
+        flip, class_names = _flip(arrays, path), _class_names(arrays, path)
+        found = {split: arrays[label].read() for split, (_, label) in names.items()}
+        shown = {split: f"{path}: {image}, {label}" for split, (image, label) in names.items()}
+        lengths = {split: arrays[image].shape[:1] for split, (image, _) in names.items()}
+        plain, class_names, notes = _plain_labels(found, lengths, class_names, shown)
+        splits = {}
+        for split, (image, _) in names.items():
+            pixels, note = _pixels(arrays[image], shown[split], path)
+            notes += [note] if note and note not in notes else []
+            splits[split] = _split(pixels, plain[split])
+    return Dataset(
+        name=f"npz:{path.resolve()}",
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits["test"],
+        classes=int(plain["train"].max()) + 1 if class_names is None else len(class_names),
+        class_names=class_names,
+        flip=flip,
+        notes=tuple(notes),
+    )
+
+
+def _splits_of(arrays: Mapping[str, StoredArray], path: Path) -> dict[str, tuple[str, str]]:
+    """Return the names of images and labels of each split that the file has."""
+    known = max(_NAMES, key=lambda names: sum(each in arrays for pair in names.values() for each in pair))
+    found = {
+        split: pair for split, pair in known.items() if split != "validation" or any(each in arrays for each in pair)
+    }
+    for name in (name for pair in found.values() for name in pair):
+        if name not in arrays:
+            raise DataError(f"{path}: missing array '{name}', found {', '.join(sorted(arrays)) or 'none'}")
+    return found
+
+
+def _flip(arrays: Mapping[str, StoredArray], path: Path) -> bool:
+    if "flip" not in arrays:
+        return True
+    found = arrays["flip"]
+    if found.shape != () or found.dtype != np.bool_:
+        raise DataError(f"{path}: flip: found {found.shape} of {found.dtype}, expected one truth value")
+    return bool(found.read())
+
+
+def _class_names(arrays: Mapping[str, StoredArray], path: Path) -> tuple[str, ...] | None:
+    if "class_names" not in arrays:
+        return None
+    found = arrays["class_names"]
+    if len(found.shape) != 1:
+        raise DataError(f"{path}: class_names: found {found.shape}, expected (K,)")
+    return tuple(map(str, found.read()))
+
+
+def _plain_labels(
+    found: dict[str, NDArray],
+    lengths: dict[str, tuple[int, ...]],
+    class_names: tuple[str, ...] | None,
+    shown: dict[str, str],
+) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None, list[str]]:
+    """Return the labels of each split as numbers from 0, the names of the classes, and notes.
+
+    Args:
+        found: Labels of each split as the file has them.
+        lengths: Number of images of each split, (N,).
+        class_names: Names of the classes, if the file has them.
+        shown: Name of each split in messages.
+    """
+    notes = []
+    if all(labels.ndim == 2 and labels.shape[1] > 1 and _is_one_hot(labels) for labels in found.values()):
+        widths = {labels.shape[1] for labels in found.values()}
+        if len(widths) > 1 or (class_names is not None and len(class_names) not in widths):
+            raise DataError(f"{shown['train']}: found one-hot labels of {sorted(widths)} classes, expected one number")
+        notes.append(f"labels: one-hot, {widths.pop()} classes")
+        found = {split: labels.argmax(1) for split, labels in found.items()}
+    elif all(labels.ndim == 2 and labels.shape[1] == 1 for labels in found.values()):
+        found = {split: labels[:, 0] for split, labels in found.items()}
+    if all(labels.ndim == 1 and labels.dtype.kind == "U" for labels in found.values()):
+        names = class_names or tuple(map(str, np.unique(found["train"])))
+        found = {split: _numbers_of(labels, names, shown[split]) for split, labels in found.items()}
+        if class_names is None:
+            notes.append(f"labels: names of {len(names)} classes, in sorted order")
+        class_names = names
+    for split, labels in found.items():
+        if labels.dtype.kind not in "iu" or labels.shape != lengths[split] or not len(labels):
+            raise DataError(
+                f"{shown[split]}: found labels {labels.shape} of {labels.dtype}, expected a whole number for each of "
+                f"at least one image, here {lengths[split][0] if lengths[split] else 0}; or one-hot rows, or names"
+            )
+    train = found["train"]
+    least, most = min(int(labels.min()) for labels in found.values()), int(train.max())
+    if least == 1 and (len(np.unique(train)) == most if class_names is None else len(class_names) == most):
+        notes.append(f"labels: 1 to {most}, so that class 1 is the first")
+        found = {split: labels.astype(np.int64) - 1 for split, labels in found.items()}
+    return {split: labels.astype(np.int64) for split, labels in found.items()}, class_names, notes
+
+
+def _is_one_hot(labels: NDArray) -> bool:
+    """Return whether every row, of (N, K), has a single 1 among zeros."""
+    numeric = labels.dtype.kind in "biuf"
+    return numeric and bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
+
+
+def _numbers_of(labels: NDArray, names: tuple[str, ...], where: str) -> NDArray[np.int64]:
+    numbers = {name: number for number, name in enumerate(names)}
+    for label in np.unique(labels):
+        if str(label) not in numbers:
+            raise DataError(f"{where}: found label '{brief(str(label))}', which no class of the training set has")
+    return np.array([numbers[str(label)] for label in labels], np.int64)
+
+
+def _pixels(images: StoredArray, where: str, path: Path) -> tuple[NDArray[np.uint8], str]:
+    """Return images as (N, C, H, W), and a note if their channels come first in the file."""
+    shape = images.shape
+    if images.dtype != np.uint8 or len(shape) not in (3, 4):
+        raise DataError(
+            f"{where}: found {shape} of {images.dtype}, expected (N, H, W), (N, H, W, C) or (N, C, H, W) of uint8"
+        )
+    channels_first = len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3)
+    if len(shape) == 3:
+        whole = (shape[0], 1, *shape[1:])
+    else:
+        whole = shape if channels_first else (shape[0], shape[3], *shape[1:3])
+
+    def fill(pixels: NDArray[np.uint8]) -> None:
+        done = 0
+        for block in images.blocks(max(1, _BLOCK_BYTES // max(1, int(np.prod(shape[1:]))))):
+            last = block if len(shape) == 3 or channels_first else block.transpose(0, 3, 1, 2)
+            pixels[done : done + len(block)] = last.reshape(len(block), *whole[1:])
+            done += len(block)
+
+    note = "images: channels first, (N, C, H, W)" if channels_first else ""
+    if int(np.prod(shape)) > _SHARED_BYTES:
+        status = path.stat()
+        identity = [str(path.resolve()), where, status.st_size, status.st_mtime_ns, status.st_ino]
+        return map_pixels(identity, whole, fill), note
+    pixels = np.empty(whole, np.uint8)
+    fill(pixels)
+    return pixels, note
+
+
+def _split(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
+    import torch  # here, so that a file that cannot be used is refused at once
+
+    return Split(images=torch.from_numpy(pixels), labels=torch.from_numpy(labels))

@@ -1,0 +1,144 @@
+"""Images that are decoded from their files batch by batch, in worker processes, while the network trains."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from senas.architecture import Input
+from senas.errors import DataError
+from senas.io import brief
+from senas.training.data.file_list import FileList, Progress
+from senas.training.data.images import decode_image
+
+_BLOCK = 64  # images that a process decodes at a time where nothing asks for another number
+
+
+class StreamedImages:
+    """Images of files, of which only some batches are in memory at a time.
+
+    Args:
+        files: Image files.
+        network_input: Input of the network, which the images are resized to.
+    """
+
+    def __init__(self, files: FileList, network_input: Input):
+        self.files, self._input = files, network_input
+        self.shape = (len(files), network_input.channels, network_input.size, network_input.size)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def batches(self, places: Sequence[Tensor], *, crop_seed: int | None, pinned: bool = False) -> Iterator[Tensor]:
+        """Yield batches of images, (B, C, size, size) of uint8, decoded by as many processes as torch has threads.
+
+        Args:
+            places: Numbers of the files of each batch, (B,) of int64 each.
+            crop_seed: Random seed of random crops, see `decode_image`; `None` takes the middle.
+            pinned: Whether batches are in pinned memory, which is copied to CUDA while the host goes on.
+
+        Raises:
+            DataError: A file that cannot be decoded.
+        """
+        if not places:
+            return
+        decoder = _Decoder(self.files, self._input, crop_seed)
+        for batch in _in_processes(decoder, [each.tolist() for each in places], pinned=pinned):
+            if isinstance(batch, str):
+                raise DataError(batch)
+            yield batch
+
+    def parts(self, index: Tensor | None) -> Iterator[bytes]:
+        """Yield name and size of the files at some positions, by default of all, for a digest."""
+        for place in range(len(self)) if index is None else index.tolist():
+            path = self.files[place]
+            yield f"{path.relative_to(self.files.folder)}\0{path.stat().st_size}\0".encode(errors="surrogateescape")
+
+
+class _Decoder(Dataset):
+    """Decoder of one batch at a time, in a worker process."""
+
+    def __init__(self, files: FileList, network_input: Input, crop_seed: int | None):
+        self._files, self._input, self._crop_seed = files, network_input, crop_seed
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitems__(self, places: list[int]) -> Tensor | str:
+        """Return the images of files, (B, C, size, size), or the message of an error, which would get a traceback."""
+        pixels = np.empty((len(places), self._input.channels, self._input.size, self._input.size), np.uint8)
+        try:
+            for number, place in enumerate(places):
+                seed = self._crop_seed
+                crop = None if seed is None else np.random.default_rng((seed, place))
+                pixels[number] = decode_image(self._files[place], self._input, crop=crop)
+        except DataError as error:
+            return str(error)
+        return torch.from_numpy(pixels)
+
+
+class _Checker(Dataset):
+    """Decoder that keeps nothing but what is wrong with a file, in a worker process."""
+
+    def __init__(self, files: FileList, network_input: Input):
+        self._files, self._input = files, network_input
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitems__(self, places: list[int]) -> list[tuple[int, str]]:
+        """Return the numbers of damaged files, and what is wrong with each."""
+        found = []
+        for place in places:
+            try:
+                decode_image(self._files[place], self._input)
+            except DataError as error:
+                found.append((place, str(error)))
+        return found
+
+
+def decode_all(files: FileList, network_input: Input, pixels: NDArray[np.uint8], progress: Progress) -> None:
+    """Decode all files into an array, (N, C, size, size).
+
+    Raises:
+        DataError: A file that cannot be decoded.
+    """
+    places = torch.arange(len(files)).split(_BLOCK)
+    for place, images in zip(places, StreamedImages(files, network_input).batches(places, crop_seed=None), strict=True):
+        pixels[int(place[0]) : int(place[-1]) + 1] = images.numpy()
+        progress(int(place[-1]) + 1, len(files))
+
+
+def find_damaged(splits: Iterable[FileList], network_input: Input, most: int, progress: Progress) -> dict[str, str]:
+    """Return the damaged files of a folder, as paths below it, and what is wrong with each.
+
+    Raises:
+        DataError: More than `most` of them are damaged.
+    """
+    files, found = FileList.join(list(splits)), {}
+    blocks = [list(range(first, min(first + _BLOCK, len(files)))) for first in range(0, len(files), _BLOCK)]
+    for block, damaged in zip(blocks, _in_processes(_Checker(files, network_input), blocks), strict=True):
+        found |= {str(files[place].relative_to(files.folder)): message for place, message in damaged}
+        if len(found) > most:
+            raise DataError(f"{brief(str(files.folder))}: found more than {most} damaged images, {damaged[-1][1]}")
+        progress(block[-1] + 1, len(files))
+    return found
+
+
+def _in_processes(decoder: Dataset, blocks: list[list[int]], *, pinned: bool = False) -> Iterator[Any]:
+    """Yield what a decoder makes of each block of files, in order, by as many processes as torch has threads."""
+    yield from DataLoader(
+        decoder,
+        batch_sampler=blocks,  # type: ignore[arg-type]  # any iterable of lists will do
+        num_workers=min(torch.get_num_threads(), len(blocks) - 1),  # a single block is decoded in this process
+        collate_fn=_unchanged,
+        pin_memory=pinned,
+    )
+
+
+def _unchanged(made: Any) -> Any:
+    return made
