@@ -92,9 +92,9 @@ class Display:
         """Show the progress of a retraining after a step."""
         epoch, share = position.epoch + 1, position.step / position.steps
         shown = f"epoch {epoch}/{epochs}, step {position.step}/{position.steps}"
-        speed = f"{images_per_second:.0f} images/s"
+        speed = f", {images_per_second:.0f} images/s" if images_per_second else ""
         loss = "" if self._loss is None else f", loss {self._loss:.4f}"
-        self._show("retraining", position.epoch + share, epochs, f"{shown}{loss}, {speed}", f"{shown}: {speed}")
+        self._show("retraining", position.epoch + share, epochs, f"{shown}{loss}{speed}", f"{shown}{loss}{speed}")
 
     def trained(self, epoch: int, epochs: int, loss: float) -> None:
         """Show the loss of an epoch of a retraining, and show it until the next one has ended."""

@@ -27,18 +27,18 @@ class RetrainArguments:
     Attributes:
         digest: Digest of the architecture.
         data: Name of the data set.
+        streamed: Whether its images are read from their files meanwhile.
         data_digest: Digest of its images and labels.
         recipe: Training recipe.
         seed: Random seed for weights, order and augmentation.
-        streamed: Whether the images are read from their files meanwhile.
     """
 
     digest: str
     data: str
+    streamed: bool = False
     data_digest: str
     recipe: Recipe
     seed: int
-    streamed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +111,15 @@ def retrain(
     optimizer = make_optimizer(network, recipe)
     path = out / CHECKPOINT_FILE
     position, loss = load_checkpoint(path, network, optimizer, "loss") or (TrainingPosition(), 0.0)
-    start = saved = time.monotonic()
+    start = saved = first_step = time.monotonic()
     trained = 0
 
     def after_step(now: TrainingPosition) -> None:
-        nonlocal saved, trained
+        nonlocal first_step, saved, trained
+        if not trained:
+            first_step = time.monotonic()
+        on_step(now, trained / (time.monotonic() - first_step) if trained else 0.0)
         trained += recipe.batch
-        on_step(now, trained / (time.monotonic() - start))
         if now.step < now.steps and time.monotonic() - saved >= CHECKPOINT_SECONDS:
             save_checkpoint(path, network, optimizer, now, {"loss": loss})
             saved = time.monotonic()

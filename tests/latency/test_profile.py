@@ -36,7 +36,7 @@ def measured(tmp_path_factory):
     path.write_text(SMALL_SPACE)
     space = load_space(path)
     shares: list[float] = []
-    profile = profile_space(space, seconds=1.0, share=0.5, progress=shares.append, measure=measure_in_process)
+    profile = profile_space(space, seconds=1, share=0.5, progress=shares.append, measure=measure_in_process)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     return space, profile

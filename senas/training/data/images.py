@@ -22,6 +22,7 @@ MAX_PIXELS = 2**27  # of a file, 134 million: a file of a few kilobytes can clai
 Box = tuple[float, float, float, float]
 
 _MIN_AREA, _LOG_RATIO, _DRAWS = 0.08, math.log(4 / 3), 10  # of a random crop
+_ORIENTATION = 0x0112  # tag of EXIF
 _DRAFT = 2  # a JPEG is decoded at a reduced size of at least this many times the network's
 _PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -129,8 +130,9 @@ def pixels_of(image: "PILImage", network_input: Input, name: str, box: Box | Non
 
     size = (network_input.size, network_input.size)
     sixteen_bits = image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG")
-    upright = _eight_bits(ImageOps.exif_transpose(image), name, sixteen_bits=sixteen_bits)
-    plain = upright.convert("L" if network_input.channels == 1 else "RGB")
+    upright = image if image.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)  # a copy
+    plain, mode = _eight_bits(upright, name, sixteen_bits=sixteen_bits), "L" if network_input.channels == 1 else "RGB"
+    plain = plain if plain.mode == mode else plain.convert(mode)
     if box is None:
         fitted = ImageOps.fit(plain, size, Image.Resampling.BICUBIC)
     else:

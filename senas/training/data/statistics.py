@@ -8,15 +8,16 @@ from torch import Tensor
 
 from senas.training.data.split import Split
 
-STREAMED_SAMPLE = 10_000  # images of a streamed split that its statistics are taken from
+_MAX_BYTES = 2**30  # of a split whose images are all looked at
+_SAMPLE = 10_000  # images that are looked at in larger ones
 
 
 def pixel_statistics(split: Split) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation per channel, each (1, C, 1, 1).
 
-    They are those of all images in memory; of a streamed split, of at most `STREAMED_SAMPLE` images, evenly spaced.
+    They are those of all images or, in a split of more than 1 GiB, of at most 10,000 images, evenly spaced.
     """
-    step = max(1, math.ceil(len(split) / STREAMED_SAMPLE)) if split.streamed else 1
+    step = 1 if len(split) * math.prod(split.shape) <= _MAX_BYTES else math.ceil(len(split) / _SAMPLE)
     mean, variance = pixel_moments(images for images, _ in split.blocks(step))
     deviation = variance.clamp(min=1e-6).sqrt()  # images are divided by it
     return mean.float()[None, :, None, None], deviation.float()[None, :, None, None]
