@@ -1,5 +1,6 @@
 """Data sets in NumPy files, under the names and with the forms of labels that such files have."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from senas.errors import DataError
 from senas.io import StoredArray, brief, open_arrays
 from senas.training.data.dataset import Dataset
 from senas.training.data.mapped import map_pixels
-from senas.training.data.split import Split
+from senas.training.data.split import split_behind
 
 # names of images and labels of the training, validation and test sets: Keras's, and MedMNIST's
 _NAMES = (
@@ -45,11 +46,17 @@ def read_npz(path: Path) -> Dataset:
         shown = {split: f"{path}: {image}, {label}" for split, (image, label) in names.items()}
         lengths = {split: arrays[image].shape[:1] for split, (image, _) in names.items()}
         plain, class_names, notes = _plain_labels(found, lengths, class_names, shown)
-        splits = {}
-        for split, (image, _) in names.items():
-            pixels, note = _pixels(arrays[image], shown[split], path)
-            notes += [note] if note and note not in notes else []
-            splits[split] = _split(pixels, plain[split])
+        shapes = {split: _shape_of(arrays[image], shown[split]) for split, (image, _) in names.items()}
+        for split, shape in shapes.items():
+            if shape != shapes["train"]:
+                raise DataError(f"{shown[split]}: found images {shape}, the training set has {shapes['train']}")
+        images = {split: arrays[image] for split, (image, _) in names.items()}
+        if any(_channels_first(each) for each in images.values()):
+            notes.append("images: channels first, (N, C, H, W)")
+        pixels = _pixels(images, shapes["train"], path)
+    import torch  # here, so that a file that cannot be used is refused at once
+
+    splits = split_behind(torch.from_numpy(pixels), plain)
     return Dataset(
         name=f"npz:{path.resolve()}",
         train=splits["train"],
@@ -149,37 +156,40 @@ def _numbers_of(labels: NDArray, names: tuple[str, ...], where: str) -> NDArray[
     return np.array([numbers[str(label)] for label in labels], np.int64)
 
 
-def _pixels(images: StoredArray, where: str, path: Path) -> tuple[NDArray[np.uint8], str]:
-    """Return images as (N, C, H, W), and a note if their channels come first in the file."""
+def _shape_of(images: StoredArray, where: str) -> tuple[int, int, int]:
+    """Return the shape of one image, (C, H, W); `where` names the array in messages."""
     shape = images.shape
     if images.dtype != np.uint8 or len(shape) not in (3, 4):
         raise DataError(
             f"{where}: found {shape} of {images.dtype}, expected (N, H, W), (N, H, W, C) or (N, C, H, W) of uint8"
         )
-    channels_first = len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3)
     if len(shape) == 3:
-        whole = (shape[0], 1, *shape[1:])
-    else:
-        whole = shape if channels_first else (shape[0], shape[3], *shape[1:3])
+        return 1, shape[1], shape[2]
+    return (shape[1], shape[2], shape[3]) if _channels_first(images) else (shape[3], shape[1], shape[2])
+
+
+def _channels_first(images: StoredArray) -> bool:
+    shape = images.shape
+    return len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3)
+
+
+def _pixels(images: Mapping[str, StoredArray], shape: tuple[int, int, int], path: Path) -> NDArray[np.uint8]:
+    """Return the images of all splits behind one another, (N, C, H, W), mapped from a shared file if they are large."""
+    whole = (sum(each.shape[0] for each in images.values()), *shape)
+    rows = max(1, _BLOCK_BYTES // max(1, math.prod(shape)))
 
     def fill(pixels: NDArray[np.uint8]) -> None:
         done = 0
-        for block in images.blocks(max(1, _BLOCK_BYTES // max(1, int(np.prod(shape[1:]))))):
-            last = block if len(shape) == 3 or channels_first else block.transpose(0, 3, 1, 2)
-            pixels[done : done + len(block)] = last.reshape(len(block), *whole[1:])
-            done += len(block)
+        for each in images.values():
+            channels_last = len(each.shape) == 4 and not _channels_first(each)
+            for block in each.blocks(rows):
+                ordered = block.transpose(0, 3, 1, 2) if channels_last else block
+                pixels[done : done + len(block)] = ordered.reshape(len(block), *shape)
+                done += len(block)
 
-    note = "images: channels first, (N, C, H, W)" if channels_first else ""
-    if int(np.prod(shape)) > _SHARED_BYTES:
+    if math.prod(whole) > _SHARED_BYTES:
         status = path.stat()
-        identity = [str(path.resolve()), where, status.st_size, status.st_mtime_ns, status.st_ino]
-        return map_pixels(identity, whole, fill), note
+        return map_pixels([str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino], whole, fill)
     pixels = np.empty(whole, np.uint8)
     fill(pixels)
-    return pixels, note
-
-
-def _split(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
-    import torch  # here, so that a file that cannot be used is refused at once
-
-    return Split(images=torch.from_numpy(pixels), labels=torch.from_numpy(labels))
+    return pixels

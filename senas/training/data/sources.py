@@ -19,7 +19,7 @@ from senas.training.data.folders import list_image_folder
 from senas.training.data.loading import FOLDER_SOURCE, Loading, plan_loading
 from senas.training.data.mapped import map_pixels
 from senas.training.data.npz_file import read_npz
-from senas.training.data.split import Split
+from senas.training.data.split import Split, split_behind
 
 DataFunction = Callable[[Input], Dataset]
 
@@ -119,11 +119,7 @@ def imagefolder(path: Path, network_input: Input, loading: Loading, progress: Pr
         images = torch.from_numpy(
             map_pixels(identity, shape, lambda pixels: decode_all(files, network_input, pixels, progress))
         )
-    splits, first = {}, 0
-    for name, labels in folder.labels.items():
-        index = torch.arange(first, first + len(labels))
-        splits[name] = Split(images=images, labels=torch.from_numpy(labels), index=index)
-        first += len(labels)
+    splits = split_behind(images, folder.labels)
     return Dataset(
         name=f"{FOLDER_SOURCE}:{path.resolve()}",
         train=splits["train"],

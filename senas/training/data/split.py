@@ -1,12 +1,14 @@
 """Labelled images of one split, in memory or read from their files, behind one interface."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from senas.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from senas.training.data.streaming import StreamedImages
@@ -87,13 +89,12 @@ class Split:
         """
         import torch
 
-        places = positions if self._index is None else [self._index[each] for each in positions]
         if isinstance(self._source, torch.Tensor):
-            for each, place in zip(positions, places, strict=True):
-                yield self._source[place], self.labels[each]
+            for each in positions:
+                yield self._source[self._places(each)], self.labels[each]
             return
-        pinned = self.device.type == "cuda"
-        decoded = self._source.batches([place.cpu() for place in places], crop_seed=crop_seed, pinned=pinned)
+        places, pinned = [self._places(each.cpu()) for each in positions], self.device.type == "cuda"
+        decoded = self._source.batches(places, crop_seed=crop_seed, pinned=pinned)
         for each, images in zip(positions, decoded, strict=True):
             yield images.to(self.device, non_blocking=True), self.labels[each]
 
@@ -122,8 +123,14 @@ class Split:
 
     def take(self, index: "Tensor") -> "Split":
         """Return the split of the images at some positions, (M,) of int64; no image is copied."""
-        places = index if self._index is None else self._index[index]
+        import torch
+
+        places = self._places(index if isinstance(self._source, torch.Tensor) else index.cpu())
         return Split(images=self._source, labels=self.labels[index], index=places)
+
+    def _places(self, index: "Tensor") -> "Tensor":
+        """Return the positions in the images that the split shares of some of its positions."""
+        return index if self._index is None else self._index[index]
 
     def join(self, other: "Split") -> "Split":
         """Return the images of this split, followed by those of another one."""
@@ -167,3 +174,20 @@ class Split:
             yield from self._source.parts(self._index)
         yield str(tuple(self.labels.shape)).encode()
         yield self.labels.cpu().contiguous().numpy().data
+
+
+def split_behind(images: "Tensor | StreamedImages", labels: "Mapping[str, NDArray[np.int64]]") -> dict[str, Split]:
+    """Return splits by name whose images lie behind one another.
+
+    Args:
+        images: Images of all splits, (N, C, H, W), in memory or in files.
+        labels: Labels of each split in order, (N,) in all.
+    """
+    import torch
+
+    splits, first = {}, 0
+    for name, each in labels.items():
+        index = torch.arange(first, first + len(each))
+        splits[name] = Split(images=images, labels=torch.from_numpy(each), index=index)
+        first += len(each)
+    return splits
