@@ -1,11 +1,13 @@
 """Output of the commands: results, progress and notes, the next command."""
 
 import shlex
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
 
+from senas.cli.terminal import LastingStream
 from senas.errors import RunError
 
 if TYPE_CHECKING:  # rich is imported when something is printed with it, which a refusal need not wait for
@@ -27,7 +29,7 @@ def progress_console() -> "Console":
     """Return the console for progress and notes: standard error."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(file=cast(TextIO, LastingStream(sys.stderr)), highlight=False, soft_wrap=True)
 
 
 def next_command(*words: str) -> None:

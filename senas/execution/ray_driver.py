@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import ray
@@ -173,7 +174,8 @@ def _ray(address: str | None, cpus: float) -> Iterator[None]:
             folder = stack.enter_context(_socket_folder())
             options = {"num_cpus": math.ceil(cpus), "include_dashboard": False, "_temp_dir": folder}
         try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **options)
+            with _hangups_blocked():
+                ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **options)
         except ConnectionError as error:
             raise OptionError(f"address: found {address}, where no Ray cluster answers ({error})") from None
         except Exception as error:  # Ray raises plain exceptions if it cannot start
@@ -183,6 +185,22 @@ def _ray(address: str | None, cpus: float) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _hangups_blocked() -> Iterator[None]:
+    """Block SIGHUP in this thread, so that processes that are started here are not ended by it.
+
+    A terminal that closes sends it to Ray's processes as well, and a search ends properly only while they live.
+    """
+    if not hasattr(signal, "SIGHUP"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -249,24 +267,33 @@ def _check_resources(options: SearchOptions) -> None:
 
 @contextmanager
 def _interruptible(searcher: StrategySearcher) -> Iterator[None]:
-    """End a search on Ctrl-C or SIGTERM, whatever Ray is doing.
+    """End a search on Ctrl-C, SIGTERM, or the SIGHUP of a closed terminal, whatever Ray is doing.
 
     Ray would end the process at once on SIGTERM, and an exception raised inside one of its finalizers is lost.
-    Therefore the interrupt is also stored in the searcher, which raises it again at its next call.
+    Therefore the interrupt is also stored in the searcher, which raises it again at its next call. A SIGHUP that the
+    process ignores, as under `nohup`, stays ignored.
     """
     last: list[float] = []
 
-    def interrupt(_signal: int, _frame: object) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         if last and time.monotonic() - last[0] < _INTERRUPT_GRACE_SECONDS:
             return  # the search is ending already, which must not be interrupted
         last[:] = [time.monotonic()]
         searcher.broken = KeyboardInterrupt()
+        caller = before[number]
+        if callable(caller):
+            caller(number, frame)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers += [] if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN else [hangup]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
