@@ -10,14 +10,15 @@ from typer.main import get_command
 from senas.cli.complexity import complexity
 from senas.cli.data import data
 from senas.cli.front import front
+from senas.cli.help import HelpCommand, where_described
 from senas.cli.plot import plot
 from senas.cli.predict import predict
 from senas.cli.profile import profile
 from senas.cli.resume import resume
 from senas.cli.retrain import retrain
 from senas.cli.search import search
-from senas.cli.terminal import signals_interrupt
 from senas.cli.spaces import spaces
+from senas.cli.terminal import signals_interrupt
 from senas.errors import FailedError, SenasError
 from senas.version import __version__
 
@@ -35,20 +36,29 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=where_described())
 def options(
     version: Annotated[
         bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive.
-
-    The Python API is described in the documentation and by help(senas).
-    """
+    """Hardware-aware neural architecture search with the Squeeze-and-Excitation block as a searchable primitive."""
 
 
-for command in (spaces, data, search, resume, front, plot, retrain, predict, profile, complexity):
-    app.command()(command)
+_COMMANDS = {  # each with what does the same in Python
+    spaces: "senas.load_space",
+    data: "senas.load_data",
+    search: "senas.search",
+    resume: "senas.resume",
+    front: "senas.Run",
+    plot: "senas.Run",
+    retrain: "senas.retrain",
+    predict: "senas.load_network",
+    profile: "senas.profile_space",
+    complexity: "senas.complexity",
+}
+for command, name in _COMMANDS.items():
+    app.command(cls=HelpCommand, epilog=where_described(name))(command)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 def complexity(
     source: Annotated[str, Argument(metavar="ARCH.json|REFERENCE", help="Architecture file or name of a reference.")],
-    se: Annotated[str | None, Option(help="SE block for a reference: r=16,integration=standard.")] = None,
-    se_stages: Annotated[str | None, Option(help="Stages of a reference that get it: 2,3,4,5.")] = None,
+    se: Annotated[
+        str | None, Option(metavar="r=16", help="SE block for a reference: r=16,integration=standard.")
+    ] = None,
+    se_stages: Annotated[
+        str | None, Option(metavar="2,3,4", help="Stages of a reference that get it: 2,3,4,5.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Count FLOPs and parameters, cell by cell."""

@@ -16,16 +16,22 @@ def retrain(
     source: Annotated[Path, Argument(metavar="RUN|ARCH.json", help="Folder of a run, or an architecture file.")],
     pick: Annotated[
         str | None,
-        Option(help="Trial of a run: best (the default), knee (where the front bends), its number, or a digest."),
+        Option(
+            metavar="TRIAL",
+            help="Trial of a run: best (the default), knee (where the front bends), its number, or a digest.",
+        ),
     ] = None,
     epochs: EpochsOption = 60,
     data: Annotated[
-        str | None, Option(help="Data set as for search; by default the run's, or digits for an architecture file.")
+        str | None,
+        Option(
+            metavar="DATA", help="Data set as for search; by default the run's, or digits for an architecture file."
+        ),
     ] = None,
     device: DeviceOption = "cpu",
-    seed: Annotated[int, Option(help="Random seed for weights, order and augmentation.")] = 0,
+    seed: Annotated[int, Option(metavar="N", help="Random seed for weights, order and augmentation.")] = 0,
     out: Annotated[
-        Path | None, Option(help="Folder to write; by default RUN/retrain/DIGEST or retrain/DIGEST.")
+        Path | None, Option(metavar="DIR", help="Folder to write; by default RUN/retrain/DIGEST or retrain/DIGEST.")
     ] = None,
 ) -> None:
     """Train one architecture longer, on all training data, and test it once at the end.

@@ -40,27 +40,33 @@ if TYPE_CHECKING:
 def search(
     space: SpaceArgument,
     latency_budget: Annotated[
-        str | None, Option(help="Latency budget: 5ms, 800us, or 70% of the space's largest latency.")
+        str | None, Option(metavar="5ms", help="Latency budget: 5ms, 800us, or 70% of the space's largest latency.")
     ] = None,
-    max_flops: Annotated[str | None, Option(help="Budget of FLOPs: 300M, or 70% of the space's largest count.")] = None,
+    max_flops: Annotated[
+        str | None, Option(metavar="300M", help="Budget of FLOPs: 300M, or 70% of the space's largest count.")
+    ] = None,
     max_params: Annotated[
-        str | None, Option(help="Budget of parameters: 5M, or 70% of the space's largest count.")
+        str | None, Option(metavar="5M", help="Budget of parameters: 5M, or 70% of the space's largest count.")
     ] = None,
     profile: Annotated[
         str | None,
-        Option(help="Latency profile to use; 'measure', the default if latency is needed, profiles this device first."),
+        Option(
+            metavar="FILE",
+            help="Latency profile to use; 'measure', the default if latency is needed, profiles this device first.",
+        ),
     ] = None,
     device: DeviceOption = "cpu",
     execution: ExecutionOption = None,
     dtype: Annotated[
-        str | None, Option(help="Number format of the measured networks: fp32, bf16, on CUDA tf32, fp16.")
+        str | None,
+        Option(metavar="NAME", help="Number format of the measured networks: fp32, bf16, on CUDA tf32, fp16."),
     ] = None,
-    batch: Annotated[int | None, Option(help="Batch size of the measured networks.")] = None,
+    batch: Annotated[int | None, Option(metavar="N", help="Batch size of the measured networks.")] = None,
     data: DataOption = "digits",
     epochs: EpochsOption = 10,
     classes: ClassesOption = None,
     address: AddressOption = None,
-    out: Annotated[Path | None, Option(help="Folder of the run; by default runs/SPACE-N.")] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; by default runs/SPACE-N.")] = None,
     **options: Any,
 ) -> None:
     """Find the Pareto front within hard budgets."""
