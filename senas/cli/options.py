@@ -27,6 +27,17 @@ ExecutionOption = Annotated[
     str | None,
     Option(metavar="NAME", help="Execution of the measured networks: eager or compiled; on CUDA graph or eager."),
 ]
+PickOption = Annotated[
+    str | None,
+    Option(
+        metavar="TRIAL",
+        help="Trial of a run: best (the default), knee (where the front bends), its number, or a digest.",
+    ),
+]
+ProfileOption = Annotated[
+    str | None,
+    Option(metavar="FILE", help="Latency profile to predict the latency with; by default that of the run, if any."),
+]
 AddressOption = Annotated[
     str | None, Option(metavar="HOST:PORT", help="Head of a running Ray cluster to join, or auto.")
 ]

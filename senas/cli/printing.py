@@ -63,13 +63,18 @@ def print_front(run: "Run", trials: "list[Trial]", summary: "RunSummary | None")
         trials: Front, read before the summary: another process may add trials meanwhile, and each needs its estimate.
         summary: Summary of the run, if there is one.
     """
-    from senas.report import front_caption, front_table, summary_caption
+    from senas.report import SE_COLUMN, front_caption, front_table, latency_unit, no_summary_reason, summary_caption
 
     target, budget = console(), run.record.options.budget
-    target.print(front_table(trials, summary=summary, width=target.width))
-    if target.width < 120:
+    table = front_table(trials, summary=summary, width=target.width)
+    target.print(table)
+    if SE_COLUMN not in {column.header for column in table.columns}:
         for trial in trials:
             typer.echo(f"trial {trial.number}: SE {trial.architecture.describe_se()}")
+    if run.profile is not None:
+        typer.echo(f"ms: {latency_unit(run.profile)}")
+    if summary is None:
+        typer.echo(no_summary_reason(run.trials()))
     for line in [*summary_caption(summary, run.objective), *front_caption(trials, budget)]:
         typer.echo(line)
 

@@ -75,7 +75,8 @@ def profile(
             typer.echo(line)
     costs = [cost for _, found in measured for cost in se_costs(loaded, found)]
     if costs:
-        console().print(se_cost_table(costs))
+        target = console()
+        target.print(se_cost_table(costs, width=target.width))
         typer.echo(summarize_se_costs(costs))
     for path, _ in measured:
         typer.echo(str(path))

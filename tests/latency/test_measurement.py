@@ -95,6 +95,9 @@ class Metronome:
 
         return take
 
+    def forward_pass(self, module, shape, generator):
+        return lambda: None
+
 
 def modules(*names: int):
     return {str(name): (nn.Identity(), (name,)) for name in names}
