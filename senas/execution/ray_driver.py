@@ -289,7 +289,7 @@ def _interruptible(searcher: StrategySearcher) -> Iterator[None]:
         yield
         return
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows
-    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
     numbers += [] if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN else [hangup]
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
