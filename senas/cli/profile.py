@@ -63,8 +63,23 @@ def profile(
         with Display(progress_console()) as display:
             for mode in modes:
                 path = out or Path("profiles") / f"{profile_name(loaded.name, kind, mode)}.json"
+
+                def announce(least: float, most: float, name: str = path.name) -> None:
+                    display.note(
+                        f"{name}: measuring takes about {least:.0f} to {most:.0f} s, the earlier the parts are precise "
+                        f"the less; {seconds:g} s are the limit of its rounds, without what prepares them"
+                    )
+
                 found = write_profile(
-                    path, loaded, kind, mode, seconds=seconds, share=share, seed=seed, progress=display.profiling
+                    path,
+                    loaded,
+                    kind,
+                    mode,
+                    seconds=seconds,
+                    share=share,
+                    seed=seed,
+                    progress=display.profiling,
+                    on_estimate=announce,
                 )
                 measured.append((path, found))
     except KeyboardInterrupt:
