@@ -66,8 +66,8 @@ def profile(
 
                 def announce(least: float, most: float, name: str = path.name) -> None:
                     display.note(
-                        f"{name}: measuring takes about {least:.0f} to {most:.0f} s, the earlier the parts are precise "
-                        f"the less; {seconds:g} s are the limit of its rounds, without what prepares them"
+                        f"{name}: measuring takes about {least:.0f} to {most:.0f} s, longer if the machine is busy; "
+                        f"its rounds are limited to {seconds:g} s, preparing them takes the rest"
                     )
 
                 found = write_profile(

@@ -5,15 +5,11 @@ import logging
 import math
 import os
 import shutil
-import signal
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar
 
 import ray
@@ -23,6 +19,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import Stopper
 
 from senas.errors import OptionError, SearchFailedError
+from senas.execution.interrupts import hangups_blocked, interruptible
 from senas.execution.ray_searcher import RayEvents, StrategySearcher
 from senas.execution.worker import run_trial
 from senas.runs import SearchOptions
@@ -31,7 +28,6 @@ from senas.training import Evaluate
 T = TypeVar("T")
 
 _TRIALS_PER_ROUND = 1_000  # trials of one Ray Tune experiment; starting the next one takes some seconds
-_INTERRUPT_GRACE_SECONDS = 5.0  # time after an interrupt in which further ones are ignored
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -71,7 +67,7 @@ def run_ray_tune(
         BaseException: Any exception that the searcher raised when Ray Tune called it.
     """
     with (
-        _interruptible(searcher),
+        interruptible(searcher),
         _ray(address, options.concurrency * options.cpus_per_trial),
         _scratch_folder() as scratch,
     ):
@@ -174,7 +170,7 @@ def _ray(address: str | None, cpus: float) -> Iterator[None]:
             folder = stack.enter_context(_socket_folder())
             options = {"num_cpus": math.ceil(cpus), "include_dashboard": False, "_temp_dir": folder}
         try:
-            with _hangups_blocked():
+            with hangups_blocked():
                 ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **options)
         except ConnectionError as error:
             raise OptionError(f"address: found {address}, where no Ray cluster answers ({error})") from None
@@ -185,22 +181,6 @@ def _ray(address: str | None, cpus: float) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
-
-
-@contextmanager
-def _hangups_blocked() -> Iterator[None]:
-    """Block SIGHUP in this thread, so that processes that are started here are not ended by it.
-
-    A terminal that closes sends it to Ray's processes as well, and a search ends properly only while they live.
-    """
-    if not hasattr(signal, "SIGHUP"):  # on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -263,42 +243,6 @@ def _check_resources(options: SearchOptions) -> None:
             raise OptionError(f"{name.lower()}s_per_trial: {found}")
     found = " and ".join(f"{amount:g}" for amount in needed.values())
     raise OptionError(f"cpus_per_trial, gpus_per_trial: found {found}, allowed: at most what one node of Ray has")
-
-
-@contextmanager
-def _interruptible(searcher: StrategySearcher) -> Iterator[None]:
-    """End a search on Ctrl-C, SIGTERM, or the SIGHUP of a closed terminal, whatever Ray is doing.
-
-    Ray would end the process at once on SIGTERM, and an exception raised inside one of its finalizers is lost.
-    Therefore the interrupt is also stored in the searcher, which raises it again at its next call. A SIGHUP that the
-    process ignores, as under `nohup`, stays ignored.
-    """
-    last: list[float] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if last and time.monotonic() - last[0] < _INTERRUPT_GRACE_SECONDS:
-            return  # the search is ending already, which must not be interrupted
-        last[:] = [time.monotonic()]
-        searcher.broken = KeyboardInterrupt()
-        caller = before[number]
-        if callable(caller):
-            caller(number, frame)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
-    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
-    numbers += [] if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN else [hangup]
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

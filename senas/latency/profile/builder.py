@@ -61,7 +61,7 @@ def profile_space(
         checkpoint: File that keeps what was measured, so that the call can be repeated after an interrupt. The caller
             removes it once the profile is saved; this call removes it if no calibration fits the measurements.
         progress: Function that is told the share done, in [0, 1].
-        on_estimate: Function that is told, before anything is measured, the least and the most seconds that it will take.
+        on_estimate: Function that is told the least and the most seconds that measuring will take, before it starts.
         measure: Function that measures the networks of a session, see `run_session`.
 
     Raises:
