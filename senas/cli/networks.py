@@ -35,13 +35,13 @@ def network_named(
     if source in REFERENCES:
         _refuse("--pick", pick, f"{source}, which is one architecture, expected a run")
         return _reference(source, se, se_stages), None
+    if not folder.is_dir() and folder.suffix != ".json":
+        raise ArchitectureError(f"architecture: {_not_a_network(source, REFERENCES)}")
     _refuse("--se, --se-stages", se or se_stages, f"{source}, which has its own SE, expected a reference name")
     if folder.is_dir():
         return _network_in(folder, pick)
     _refuse("--pick", pick, f"{source}, which is one architecture, expected a run")
-    if source.endswith(".json"):
-        return Architecture.load(source), None
-    raise ArchitectureError(f"architecture: {_not_a_network(source, REFERENCES)}")
+    return Architecture.load(source), None
 
 
 def profile_at_hand(

@@ -68,7 +68,7 @@ def print_front(run: "Run", trials: "list[Trial]", summary: "RunSummary | None")
     target, budget = console(), run.record.options.budget
     table = front_table(trials, summary=summary, width=target.width)
     target.print(table)
-    if SE_COLUMN not in {column.header for column in table.columns}:
+    if SE_COLUMN not in {str(column.header).replace("\n", " ") for column in table.columns}:
         for trial in trials:
             typer.echo(f"trial {trial.number}: SE {trial.architecture.describe_se()}")
     if run.profile is not None:

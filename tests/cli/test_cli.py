@@ -115,6 +115,7 @@ def tiny_file(tmp_path):
         (("search", "se-resnet-digits", "--latency-budget", "70%", "--dtype", "fp12"), "dtype on cpu: found 'fp12'"),
         (("complexity", "vgg61"), "architecture: found 'vgg61', did you mean 'vgg16'?"),
         (("complexity", "se-resnet-cifar"), "found 'se-resnet-cifar', a search space, which holds many (senas spaces"),
+        (("complexity", "vgg61", "--se", "r=16"), "architecture: found 'vgg61', did you mean 'vgg16'?"),
         (("complexity", "mine.toml"), "found 'mine.toml', a search space, which holds many"),
         (("complexity", "."), ".: found neither journal.sqlite, which a run has, nor architecture.json, which a"),
         (("complexity", "resnet20", "--pick", "3"), "--pick: found 3 beside resnet20, which is one architecture"),

@@ -24,6 +24,7 @@ from senas.latency.measurement import session
 from senas.latency.measurement.rounds import Rounds
 from senas.latency.measurement.samples import Measurement, interval
 from senas.latency.measurement.session import run_session, start_ahead
+from senas.latency.measurement.wall_clock import measure_wall_clock
 from senas.latency.profile.drift_check import run_profile_session
 from senas.spaces.toml_file import load_space
 
@@ -284,6 +285,17 @@ def test_a_gpu_is_measured_the_same_way(tiny, execution, dtype):
         found = rounds.results()
     assert found["32"].estimate_ms < found["256"].estimate_ms
     assert (found["32"].host_ms is None) == (execution == "graph")
+
+
+@needs_cuda
+@pytest.mark.parametrize("execution", ["graph", "eager"])
+def test_wall_clock_on_a_gpu_covers_the_work_that_was_launched(tiny, execution):
+    mode = make_mode("cuda", tiny.input, execution=execution, dtype="fp16")
+    small, large = (
+        measure_wall_clock(nn.Conv2d(1, c, 3, padding=1), "cuda", replace(mode, batch=4_096), seconds=0.5)
+        for c in (8, 1_024)
+    )
+    assert 0 < small.median_ms < large.median_ms <= large.high_ms
 
 
 @needs_cuda

@@ -196,7 +196,7 @@ def formula_change(section: str, **changes):
         (
             formula_change("code", se="0" * 16),
             {},
-            f"code.se: found 0000000000000000, the search needs {network_code().se}",
+            f"code.se: found 0000000000000000, this version of senas needs {network_code().se}",
         ),
         (formula_change("mode", batch=32), {"batch": 1}, "mode.batch: found 32, the search needs 1"),
         (formula_change("mode", dtype="bf16"), {"dtype": "fp32"}, "mode.dtype: found bf16, the search needs fp32"),
