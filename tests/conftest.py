@@ -122,11 +122,12 @@ def run_record(space: SearchSpace, **changes) -> RunRecord:
 
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
-    """A local Ray that all searches of the session share."""
+    """A local Ray that all searches of the session share, whose workers import the tests' evaluate functions."""
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
     here = Path(__file__).parent
     folders = [here, *(path for path in here.iterdir() if path.is_dir())]
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, folders))  # workers import the tests' evaluate functions
+    given = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, folders), *([given] if given else [])])
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

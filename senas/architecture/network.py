@@ -14,7 +14,7 @@ from senas.architecture.cells import Cell
 from senas.architecture.layers import MAX_CHANNELS, Head, Operation, Shape, Stem
 from senas.architecture.limits import MAX_ELEMENTS, NO_SIZE, NetworkSize, size_of
 from senas.errors import ArchitectureError
-from senas.io import canonical, digest_of, from_plain, load_json, read_json, show, to_plain, write_json
+from senas.io import canonical, digest_of, from_plain, load_json, read_plain, show, to_plain, write_json
 
 MAX_SIZE = 4_096
 MAX_CELLS = 1_024  # three times the cells of ResNet-1001
@@ -212,12 +212,20 @@ class Architecture:
 
     @classmethod
     def load(cls, path: Path | str) -> "Architecture":
-        """Read an architecture from a JSON file.
+        """Read an architecture from a JSON file, its own or one of `senas complexity --json`.
+
+        Of the latter the architecture alone is read, and the digest beside it is checked.
 
         Raises:
-            SenasError: The file is missing or does not contain an architecture.
+            SenasError: The file is missing, does not contain an architecture, or says another digest of it.
         """
-        return read_json(Path(path), cls)
+        data = read_plain(Path(path))
+        if not (isinstance(data, dict) and {"architecture", "digest"} <= data.keys()):
+            return from_plain(cls, data, str(path))
+        arch = from_plain(cls, data["architecture"], f"{path}: architecture")
+        if data["digest"] != arch.digest:
+            raise ArchitectureError(f"{path}: digest: found {show(data['digest'])}, its architecture has {arch.digest}")
+        return arch
 
 
 @lru_cache(maxsize=65_536)

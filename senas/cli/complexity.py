@@ -1,82 +1,52 @@
-"""`senas complexity`: FLOPs and parameters of one network, cell by cell."""
+"""`senas complexity`: FLOPs, parameters and latency of one network, cell by cell."""
 
 import json
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
-from senas.cli.options import JsonOption, check_one_of, parse_whole
+from senas.cli.networks import network_named, profile_at_hand
+from senas.cli.options import JsonOption, PickOption, ProfileOption
 from senas.cli.printing import console
-from senas.errors import ArchitectureError, OptionError, one_of
-
-if TYPE_CHECKING:
-    from senas.architecture import Architecture, SEConfig
 
 
 def complexity(
-    source: Annotated[str, Argument(metavar="ARCH.json|REFERENCE", help="Architecture file or name of a reference.")],
-    se: Annotated[str | None, Option(help="SE block for a reference: r=16,integration=standard.")] = None,
-    se_stages: Annotated[str | None, Option(help="Stages of a reference that get it: 2,3,4,5.")] = None,
+    source: Annotated[
+        str,
+        Argument(
+            metavar="FOLDER|ARCH.json|RUN|REFERENCE",
+            help="Folder of a retrained network, architecture file, folder of a run, or name of a reference.",
+        ),
+    ],
+    se: Annotated[
+        str | None, Option(metavar="r=16", help="SE block for a reference: r=16,integration=standard.")
+    ] = None,
+    se_stages: Annotated[
+        str | None, Option(metavar="2,3,4", help="Stages of a reference that get it: 2,3,4,5.")
+    ] = None,
+    pick: PickOption = None,
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count FLOPs and parameters, cell by cell."""
-    arch = _architecture_from(source, se=se, se_stages=se_stages)
+    """Count FLOPs and parameters and, with a profile, predict the latency, cell by cell.
+
+    What --json prints is an architecture file as well, which retrain takes.
+    """
+    arch, run = network_named(source, pick=pick, se=se, se_stages=se_stages)
+    profiled, problem = profile_at_hand(arch, profile, run)
     if as_json:
         from senas.costs import complexity_breakdown
 
-        typer.echo(json.dumps(complexity_breakdown(arch), indent=1))
-    else:
-        from senas.report import complexity_table
+        typer.echo(json.dumps(complexity_breakdown(arch, profiled), indent=1))
+        return
+    from senas.latency import latency_breakdown
+    from senas.report import complexity_table, latency_lines
 
-        console().print(complexity_table(arch))
-
-
-def _architecture_from(source: str, *, se: str | None, se_stages: str | None) -> "Architecture":
-    """Return the architecture of a JSON file, or a reference by name with an SE block such as `r=16,integration=pre`.
-
-    Raises:
-        SenasError: Neither of them, or SE arguments beside a file.
-    """
-    from senas.architecture import REFERENCES, Architecture, reference
-
-    if source.endswith(".json"):
-        if se is not None or se_stages is not None:
-            raise OptionError(
-                f"--se, --se-stages: found them beside {source}, which has its own SE, expected a reference name"
-            )
-        return Architecture.load(source)
-    if source not in REFERENCES:
-        raise ArchitectureError(f"architecture: {one_of(source, REFERENCES)}, or a path ending in .json")
-    if se_stages is not None and se is None:
-        raise OptionError("--se-stages: needs --se, such as --se r=16")
-    stages = None if se_stages is None else [parse_whole("--se-stages", item) for item in se_stages.split(",")]
-    return reference(source, se=None if se is None else _parse_se(se), se_stages=stages)
-
-
-def _parse_se(text: str) -> "SEConfig":
-    """Return the SE block of a text such as `r=16,squeeze=max,bias=false`."""
-    from senas.architecture import SEConfig
-
-    values: dict[str, str] = {}
-    for item in text.split(","):
-        key, equals, value = item.partition("=")
-        name = {"r": "reduction"}.get(key.strip(), key.strip())
-        known = [field.name for field in fields(SEConfig)]
-        if name not in known or not equals:
-            raise OptionError(f"--se: {one_of(item, [f'{key}=' for key in ('r', *known)])}")
-        if name in values:
-            raise OptionError(f"--se: found {name} twice in '{text}', allowed: once")
-        values[name] = value.strip()
-    if "reduction" not in values:
-        raise OptionError(f"--se: found '{text}', expected at least r=, such as r=16")
-    bias = check_one_of("--se bias", values.get("bias", "true"), ("true", "false")) == "true"
-    return SEConfig(
-        reduction=parse_whole("--se r", values["reduction"]),
-        squeeze=cast(Any, values.get("squeeze", "avg")),
-        excitation=cast(Any, values.get("excitation", "sigmoid")),
-        integration=cast(Any, values.get("integration", "standard")),
-        bias=bias,
-        multiple=parse_whole("--se multiple", values.get("multiple", "1")),
-    )
+    target, latency = console(), None if profiled is None else latency_breakdown(arch, profiled)
+    target.print(complexity_table(arch, latency=latency, width=target.width))
+    if profiled is not None and latency is not None:
+        for line in latency_lines(latency, profiled):
+            typer.echo(line)
+    elif problem is not None:
+        typer.echo(problem)

@@ -14,12 +14,14 @@ from senas.io import OptionInfo, check_option, flag_of, options_of
 Command = TypeVar("Command", bound=Callable[..., None])
 
 SpaceArgument = Annotated[str, Argument(metavar="SPACE", help="Shipped space (see: senas spaces) or TOML file.")]
-ClassesOption = Annotated[int | None, Option(help="Number of classes; by default that of the space's file.")]
+ClassesOption = Annotated[
+    int | None, Option(metavar="N", help="Number of classes; by default that of the space's file.")
+]
 RunArgument = Annotated[Path, Argument(metavar="RUN", help="Folder of a run.")]
-EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
+EpochsOption = Annotated[int, Option(metavar="N", help="Passes over the training set.")]
 _DATA_HELP = "Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR."
 DataArgument = Annotated[str, Argument(metavar="DATA", help=_DATA_HELP)]
-DataOption = Annotated[str, Option(help=_DATA_HELP)]
+DataOption = Annotated[str, Option(metavar="DATA", help=_DATA_HELP)]
 StreamOption = Annotated[
     bool | None,
     Option(
@@ -28,12 +30,26 @@ StreamOption = Annotated[
         "default, whichever the available memory allows.",
     ),
 ]
-SkipDamagedOption = Annotated[int, Option(min=0, help="Damaged images of a folder to leave out and list.")]
-DeviceOption = Annotated[str, Option(help="Device: cpu or cuda.")]
+SkipDamagedOption = Annotated[int, Option(min=0, metavar="N", help="Damaged images of a folder to leave out and list.")]
+DeviceOption = Annotated[str, Option(metavar="KIND", help="Device: cpu or cuda.")]
 ExecutionOption = Annotated[
-    str | None, Option(help="Execution of the measured networks: eager or compiled; on CUDA graph or eager.")
+    str | None,
+    Option(metavar="NAME", help="Execution of the measured networks: eager or compiled; on CUDA graph or eager."),
 ]
-AddressOption = Annotated[str | None, Option(help="HOST:PORT of the head of a running Ray cluster to join, or auto.")]
+PickOption = Annotated[
+    str | None,
+    Option(
+        metavar="TRIAL",
+        help="Trial of a run: best (the default), knee (where the front bends), its number, or a digest.",
+    ),
+]
+ProfileOption = Annotated[
+    str | None,
+    Option(metavar="FILE", help="Latency profile to predict the latency with; by default that of the run, if any."),
+]
+AddressOption = Annotated[
+    str | None, Option(metavar="HOST:PORT", help="Head of a running Ray cluster to join, or auto.")
+]
 JsonOption = Annotated[bool, Option("--json", help="Print JSON.")]
 
 
@@ -59,7 +75,7 @@ def with_options(
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=default,
-            annotation=Annotated[annotation, Option(flag_of(name, info), help=info.help)],
+            annotation=Annotated[annotation, Option(flag_of(name, info), metavar=info.metavar, help=info.help)],
         )
 
     added = [parameter(name, info) for name, info in names.items() if chosen(name, info)]

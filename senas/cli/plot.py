@@ -14,9 +14,15 @@ from senas.errors import OptionError, ProfileError
 
 def plot(
     run: Annotated[Path | None, Argument(metavar="[RUN]", help="Folder of a run.")] = None,
-    profile: Annotated[list[str] | None, Option(help="Profile to draw instead; may be repeated.")] = None,
-    space: Annotated[str | None, Option(help="Space of the profile, if its name is not a shipped space's.")] = None,
-    out: Annotated[Path | None, Option(help="Folder for the pictures of a run; by default the run's.")] = None,
+    profile: Annotated[
+        list[str] | None, Option(metavar="FILE", help="Profile to draw instead; may be repeated.")
+    ] = None,
+    space: Annotated[
+        str | None, Option(metavar="SPACE", help="Space of the profile, if its name is not a shipped space's.")
+    ] = None,
+    out: Annotated[
+        Path | None, Option(metavar="DIR", help="Folder for the pictures of a run; by default the run's.")
+    ] = None,
 ) -> None:
     """Draw a run as PNG, SVG and an HTML page; or, of profiles of one space, what SE costs as PNG and SVG."""
     if (run is None) == (not profile):

@@ -16,7 +16,7 @@ from senas.io import brief
 def predict(
     folder: Annotated[Path, Argument(metavar="FOLDER", help="Folder of a retrained network.")],
     images: Annotated[list[Path], Argument(metavar="IMAGE...", help="Image files.")],
-    top: Annotated[int, Option(help="Number of classes to print for each image.")] = 3,
+    top: Annotated[int, Option(metavar="N", help="Number of classes to print for each image.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
     """Print the most probable classes of images."""

@@ -1,22 +1,20 @@
 """Output of the commands: results, progress and notes, the next command."""
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
 
+from senas.cli.terminal import LastingStream
 from senas.errors import RunError
 
 if TYPE_CHECKING:  # rich is imported when something is printed with it, which a refusal need not wait for
     from rich.console import Console
 
     from senas.analysis import RunSummary
-    from senas.architecture import Input
     from senas.runs import Run, Trial
-    from senas.training import Dataset, Loading
 
 
 def console() -> "Console":
@@ -31,49 +29,7 @@ def progress_console() -> "Console":
     """Return the console for progress and notes: standard error."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def load_and_tell(
-    data: str, network_input: "Input", *, stream: bool | None, skip_damaged: int
-) -> "tuple[Dataset, Loading]":
-    """Load a data set; print beforehand how much memory it takes, show progress, and print how it was understood.
-
-    Raises:
-        DataError: See `senas.load_data` and `senas.plan_loading`.
-    """
-    from senas.training import load_data, plan_loading
-
-    with _counting("decoding", "images") as progress:
-        plan = plan_loading(data, network_input, streamed=stream, skip_damaged=skip_damaged, progress=progress)
-        for line in plan.lines:
-            progress_console().print(line, markup=False)
-        loaded = load_data(data, network_input, plan.loading, progress=progress)
-    for note in loaded.notes:
-        progress_console().print(f"{data}: {note}", markup=False)
-    return loaded, plan.loading
-
-
-@contextmanager
-def _counting(activity: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (done, total) that shows a progress bar on a terminal, from its first call on."""
-    with ExitStack() as stack:
-        bars: list[Callable[[int, int], None]] = []
-
-        def show(done: int, total: int) -> None:
-            if not bars:
-                from rich.progress import MofNCompleteColumn, Progress
-
-                columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-                console = progress_console()
-                bar = stack.enter_context(
-                    Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-                )
-                task = bar.add_task(f"{activity} {unit}")
-                bars.append(lambda done, total: bar.update(task, completed=done, total=total))
-            bars[0](done, total)
-
-        yield show
+    return Console(file=cast(TextIO, LastingStream(sys.stderr)), highlight=False, soft_wrap=True)
 
 
 def next_command(*words: str) -> None:
@@ -107,13 +63,18 @@ def print_front(run: "Run", trials: "list[Trial]", summary: "RunSummary | None")
         trials: Front, read before the summary: another process may add trials meanwhile, and each needs its estimate.
         summary: Summary of the run, if there is one.
     """
-    from senas.report import front_caption, front_table, summary_caption
+    from senas.report import SE_COLUMN, front_caption, front_table, latency_unit, no_summary_reason, summary_caption
 
     target, budget = console(), run.record.options.budget
-    target.print(front_table(trials, summary=summary, width=target.width))
-    if target.width < 120:
+    table = front_table(trials, summary=summary, width=target.width)
+    target.print(table)
+    if SE_COLUMN not in {str(column.header).replace("\n", " ") for column in table.columns}:
         for trial in trials:
             typer.echo(f"trial {trial.number}: SE {trial.architecture.describe_se()}")
+    if run.profile is not None:
+        typer.echo(f"ms: {latency_unit(run.profile)}")
+    if summary is None:
+        typer.echo(no_summary_reason(run.trials()))
     for line in [*summary_caption(summary, run.objective), *front_caption(trials, budget)]:
         typer.echo(line)
 

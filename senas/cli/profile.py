@@ -15,15 +15,24 @@ def profile(
     space: SpaceArgument,
     device: DeviceOption = "cpu",
     execution: ExecutionOption = None,
-    dtype: Annotated[str, Option(help="Number format: fp32 or bf16; on CUDA also tf32 and fp16.")] = "fp32",
-    batch: Annotated[list[int] | None, Option(help="Images per forward pass; 1 by default, may be repeated.")] = None,
-    memory_format: Annotated[str, Option(help="Memory format: contiguous or channels_last.")] = "contiguous",
-    seconds: Annotated[float, Option(help="Time limit of the measurement, per batch size.")] = 120.0,
-    share: Annotated[float, Option(help="Share of the cells with SE to measure; the others are imputed.")] = 1.0,
-    seed: Annotated[int, Option(help="Random seed for images, networks and order.")] = 0,
+    dtype: Annotated[
+        str, Option(metavar="NAME", help="Number format: fp32 or bf16; on CUDA also tf32 and fp16.")
+    ] = "fp32",
+    batch: Annotated[
+        list[int] | None, Option(metavar="N", help="Images per forward pass; 1 by default, may be repeated.")
+    ] = None,
+    memory_format: Annotated[
+        str, Option(metavar="NAME", help="Memory format: contiguous or channels_last.")
+    ] = "contiguous",
+    seconds: Annotated[float, Option(metavar="SECONDS", help="Time limit of the measurement, per batch size.")] = 120.0,
+    share: Annotated[
+        float, Option(metavar="SHARE", help="Share of the cells with SE to measure; the others are imputed.")
+    ] = 1.0,
+    seed: Annotated[int, Option(metavar="N", help="Random seed for images, networks and order.")] = 0,
     classes: ClassesOption = None,
     out: Annotated[
-        Path | None, Option(help="File to write; by default profiles/SPACE-DEVICE-EXECUTION-DTYPE-bBATCH.json.")
+        Path | None,
+        Option(metavar="FILE", help="File to write; by default profiles/SPACE-DEVICE-EXECUTION-DTYPE-bBATCH.json."),
     ] = None,
 ) -> None:
     """Measure what a space costs on this device, and show what SE adds.
@@ -54,8 +63,23 @@ def profile(
         with Display(progress_console()) as display:
             for mode in modes:
                 path = out or Path("profiles") / f"{profile_name(loaded.name, kind, mode)}.json"
+
+                def announce(least: float, most: float, name: str = path.name) -> None:
+                    display.note(
+                        f"{name}: measuring takes about {least:.0f} to {most:.0f} s, longer if the machine is busy; "
+                        f"its rounds are limited to {seconds:g} s, preparing them takes the rest"
+                    )
+
                 found = write_profile(
-                    path, loaded, kind, mode, seconds=seconds, share=share, seed=seed, progress=display.profiling
+                    path,
+                    loaded,
+                    kind,
+                    mode,
+                    seconds=seconds,
+                    share=share,
+                    seed=seed,
+                    progress=display.profiling,
+                    on_estimate=announce,
                 )
                 measured.append((path, found))
     except KeyboardInterrupt:
@@ -66,7 +90,8 @@ def profile(
             typer.echo(line)
     costs = [cost for _, found in measured for cost in se_costs(loaded, found)]
     if costs:
-        console().print(se_cost_table(costs))
+        target = console()
+        target.print(se_cost_table(costs, width=target.width))
         typer.echo(summarize_se_costs(costs))
     for path, _ in measured:
         typer.echo(str(path))

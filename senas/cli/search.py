@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from senas.cli.data_loading import load_and_tell
 from senas.cli.options import (
     AddressOption,
     ClassesOption,
@@ -23,7 +24,7 @@ from senas.cli.options import (
     parsed_options,
     with_options,
 )
-from senas.cli.printing import interrupted, load_and_tell, progress_console, show_run
+from senas.cli.printing import interrupted, progress_console, show_run
 from senas.errors import OptionError
 from senas.io import Bound, parse_count, parse_latency
 from senas.runs import SearchOptions
@@ -42,29 +43,35 @@ if TYPE_CHECKING:
 def search(
     space: SpaceArgument,
     latency_budget: Annotated[
-        str | None, Option(help="Latency budget: 5ms, 800us, or 70% of the space's largest latency.")
+        str | None, Option(metavar="5ms", help="Latency budget: 5ms, 800us, or 70% of the space's largest latency.")
     ] = None,
-    max_flops: Annotated[str | None, Option(help="Budget of FLOPs: 300M, or 70% of the space's largest count.")] = None,
+    max_flops: Annotated[
+        str | None, Option(metavar="300M", help="Budget of FLOPs: 300M, or 70% of the space's largest count.")
+    ] = None,
     max_params: Annotated[
-        str | None, Option(help="Budget of parameters: 5M, or 70% of the space's largest count.")
+        str | None, Option(metavar="5M", help="Budget of parameters: 5M, or 70% of the space's largest count.")
     ] = None,
     profile: Annotated[
         str | None,
-        Option(help="Latency profile to use; 'measure', the default if latency is needed, profiles this device first."),
+        Option(
+            metavar="FILE",
+            help="Latency profile to use; 'measure', the default if latency is needed, profiles this device first.",
+        ),
     ] = None,
     device: DeviceOption = "cpu",
     execution: ExecutionOption = None,
     dtype: Annotated[
-        str | None, Option(help="Number format of the measured networks: fp32, bf16, on CUDA tf32, fp16.")
+        str | None,
+        Option(metavar="NAME", help="Number format of the measured networks: fp32, bf16, on CUDA tf32, fp16."),
     ] = None,
-    batch: Annotated[int | None, Option(help="Batch size of the measured networks.")] = None,
+    batch: Annotated[int | None, Option(metavar="N", help="Batch size of the measured networks.")] = None,
     data: DataOption = "digits",
     epochs: EpochsOption = 10,
     classes: ClassesOption = None,
     stream: StreamOption = None,
     skip_damaged: SkipDamagedOption = 0,
     address: AddressOption = None,
-    out: Annotated[Path | None, Option(help="Folder of the run; by default runs/SPACE-N.")] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="Folder of the run; by default runs/SPACE-N.")] = None,
     **options: Any,
 ) -> None:
     """Find the Pareto front within hard budgets."""

@@ -8,5 +8,7 @@ def spaces() -> None:
     from senas.report import spaces_table
     from senas.spaces import load_space, shipped_spaces
 
-    console().print(spaces_table([(name, load_space(name, check=False)) for name in shipped_spaces()]))
+    target = console()
+    loaded = [(name, load_space(name, check=False)) for name in shipped_spaces()]
+    target.print(spaces_table(loaded, width=target.width))
     next_command("senas", "search", "se-resnet-digits", "--latency-budget", "70%")

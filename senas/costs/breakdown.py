@@ -1,12 +1,26 @@
-"""Complexity of a network part by part, as plain data."""
+"""Costs of a network part by part, as plain data."""
 
 from senas.architecture import Architecture, Cell
 from senas.costs.flops import Complexity, complexity, part_complexity
+from senas.io import to_plain
+from senas.latency import LatencyProfile, latency_breakdown
 
 
-def complexity_breakdown(arch: Architecture) -> dict[str, object]:
-    """Return totals, then each part with its shapes, its complexity, and what its SE block adds."""
+def complexity_breakdown(arch: Architecture, profile: LatencyProfile | None = None) -> dict[str, object]:
+    """Return the architecture, totals, then each part with its shapes, its costs, and what its SE block adds.
+
+    `Architecture.load` reads the architecture back from a JSON file of these data.
+
+    Args:
+        arch: Architecture to describe.
+        profile: Profile that predicts the latency, which is left out without one.
+
+    Raises:
+        ProfileError: The profile does not fit the architecture.
+    """
     plain = arch.without_se()
+    latency = None if profile is None else latency_breakdown(arch, profile)
+    timed = [{}] * len([*arch.parts()]) if latency is None else [to_plain(part) for part in latency.parts]
     parts = [
         {
             "part": part.key,
@@ -16,10 +30,20 @@ def complexity_breakdown(arch: Architecture) -> dict[str, object]:
             "input": [part.in_shape.channels, part.in_shape.size, part.in_shape.size],
             "output": [part.out_shape.channels, part.out_shape.size, part.out_shape.size],
             **_counts(part_complexity(part), part_complexity(bare)),
+            **times,
         }
-        for part, bare in zip(arch.parts(), plain.parts(), strict=True)
+        for part, bare, times in zip(arch.parts(), plain.parts(), timed, strict=True)
     ]
-    return {"digest": arch.digest, **_counts(complexity(arch), complexity(plain)), "parts": parts}
+    whole: dict[str, object] = {"digest": arch.digest, **_counts(complexity(arch), complexity(plain))}
+    if profile is not None and latency is not None:
+        whole |= {name: value for name, value in to_plain(latency).items() if name != "parts"}
+        whole["profile"] = {
+            "digest": profile.digest,
+            "device": profile.device.name,
+            "mode": to_plain(profile.mode),
+            "clock": profile.protocol.clock,
+        }
+    return {**whole, "parts": parts, "architecture": to_plain(arch)}
 
 
 def _counts(whole: Complexity, bare: Complexity) -> dict[str, int]:

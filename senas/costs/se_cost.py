@@ -1,5 +1,6 @@
 """Latency (from a profile) and FLOPs that an SE block adds to its cell."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class SECost:
         flops: Added FLOPs per image.
         flops_share: Added FLOPs, as a share of the FLOPs of the cell without SE.
         measured: Whether the latency of every cell was measured and none was imputed.
+        noise_ms: Half the 95 % interval of the added latency of a cell; `None` if it was not measured.
+        noise_share: The same as a share of the latency of the cell without SE.
     """
 
     stage: int
@@ -37,6 +40,19 @@ class SECost:
     flops: float
     flops_share: float
     measured: bool
+    noise_ms: float | None = None
+    noise_share: float | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the added latency exceeds its noise, in milliseconds and as a share, and both have the same sign.
+
+        Each is a median over cells of its own, so that little more than noise can have two signs.
+        """
+        if self.noise_ms is None or self.noise_share is None:
+            return False
+        exceeds = abs(self.latency_ms) > self.noise_ms and abs(self.latency_share) > self.noise_share
+        return exceeds and (self.latency_ms > 0) == (self.latency_share > 0)
 
     @property
     def variant(self) -> str:
@@ -68,6 +84,9 @@ def _cost(profile: LatencyProfile, stage: int, se: SEConfig, parts: list[Part]) 
     added_ms = [profile.part_features(part).entries_ms - body for part, body in zip(parts, bodies_ms, strict=True)]
     bodies_flops = [part_complexity(part.without_se()).flops for part in parts]
     added_flops = [part_complexity(part).flops - body for part, body in zip(parts, bodies_flops, strict=True)]
+    noises_ms = [_noise_ms(profile, part) for part in parts]
+    known = [(noise, noise / body) for noise, body in zip(noises_ms, bodies_ms, strict=True) if noise is not None]
+    measured = len(known) == len(parts)
     return SECost(
         stage=stage,
         batch=profile.mode.batch,
@@ -77,15 +96,26 @@ def _cost(profile: LatencyProfile, stage: int, se: SEConfig, parts: list[Part]) 
         latency_share=median(added / body for added, body in zip(added_ms, bodies_ms, strict=True)),
         flops=median(added_flops),
         flops_share=median(added / body for added, body in zip(added_flops, bodies_flops, strict=True)),
-        measured=all(profile.entries[part.key].measured is not None for part in parts),
+        measured=measured,
+        noise_ms=median(noise for noise, _ in known) if measured else None,
+        noise_share=median(share for _, share in known) if measured else None,
     )
 
 
+def _noise_ms(profile: LatencyProfile, part: Part) -> float | None:
+    """Return half the 95 % interval of what SE adds to a part, whose two measurements have independent errors."""
+    measured = [profile.entries[each.key].measured for each in (part, part.without_se())]
+    widths = [each.interval * each.estimate_ms for each in measured if each is not None]
+    return math.hypot(*widths) / 2 if len(widths) == len(measured) else None
+
+
 def summarize_se_costs(costs: Iterable[SECost]) -> str:
-    """Return one sentence with the range and the median over all blocks."""
+    """Return one sentence with the range and the median over all blocks, and how many are only noise."""
     rows = list(costs)
     latency, flops = ([getattr(row, name) for row in rows] for name in ("latency_share", "flops_share"))
+    unclear = sum(row.measured and not row.is_clear for row in rows)
     return (
-        f"SE adds {min(latency):.1%} to {max(latency):.1%} to the latency of its cell (median {median(latency):.1%}), "
+        f"SE adds {min(latency):.1%} to {max(latency):.1%} to the latency of its cell (median {median(latency):.1%}"
+        f"{f', {unclear} of {len(rows)} within their noise' if unclear else ''}), "
         f"and {min(flops):.2%} to {max(flops):.2%} to its FLOPs (median {median(flops):.2%})"
     )

@@ -59,7 +59,7 @@ class Controller:
         strategy_state: Function that returns the state that the strategy needs to continue from here, or `None` if
             replaying its proposals is enough.
         scratch: Folder in which trials keep files for later attempts; `None` for none.
-        on_change: Function that is called with the trial after every start and end of an attempt.
+        on_change: Function that is called with the trial after every start, reported epoch and end of an attempt.
 
     Attributes:
         end_reason: Reason why the strategy starts no more trials; empty while it still does. `trials`: all have been
@@ -160,6 +160,7 @@ class Controller:
     def report(self, number: int, epoch: int, accuracy: float) -> None:
         """Record an intermediate accuracy of a trial."""
         self._journal.reported(number, epoch, accuracy)
+        self._on_change(self._journal.trials[number])
 
     def finish(self, number: int, accuracy: float, seconds: float) -> None:
         """Record that a trial has finished."""
@@ -274,9 +275,9 @@ class Controller:
         return self._failed >= MAX_INITIAL_FAILURES and not self._succeeded
 
     @property
-    def running(self) -> int:
-        """Number of attempts that are running."""
-        return len(self._running)
+    def running(self) -> list[Trial]:
+        """Trials that are running, by number."""
+        return [self._journal.trials[number] for number in sorted(self._running)]
 
     def _end(self, number: int) -> None:
         trial = self._journal.trials[number]

@@ -1,6 +1,7 @@
 """Progress of a search, updated trial by trial, so that a report costs the same after any number of trials."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from senas.costs import Objective
@@ -16,6 +17,8 @@ class SearchProgress:
         ended: Number of trials of that purpose that have ended, in whatever way.
         failed: Number of those that failed.
         running: Number of trials that are running.
+        reporting: Those of them that have reported an epoch, by number.
+        epochs: Number of epochs of each training; `None` if senas does not train.
         trials: Number of trials of that purpose that there will be.
         best_accuracy: Best accuracy on the front; `None` before the first result.
         hypervolume: Hypervolume of the front, in [0, 1].
@@ -28,6 +31,8 @@ class SearchProgress:
     ended: int
     failed: int
     running: int
+    reporting: tuple[Trial, ...]
+    epochs: int | None
     trials: int
     best_accuracy: float | None
     hypervolume: float
@@ -43,6 +48,7 @@ class ProgressTracker:
         journal: Journal of the run; its trials so far are counted.
         objective: Cost of the front, which is minimised.
         reference_cost: Cost that counts as worst in the hypervolume.
+        epochs: Number of epochs of each training; `None` if senas does not train.
 
     Attributes:
         front: Front, best accuracy first.
@@ -53,8 +59,8 @@ class ProgressTracker:
         last: Trial that ended last or, while it still runs, whose attempt failed last; if any.
     """
 
-    def __init__(self, journal: Journal, objective: Objective, reference_cost: float):
-        self._journal, self._reference_cost = journal, reference_cost
+    def __init__(self, journal: Journal, objective: Objective, reference_cost: float, epochs: int | None = None):
+        self._journal, self._reference_cost, self._epochs = journal, reference_cost, epochs
         self._objective: Objective = objective
         trials, history = [*journal.trials.values()], journal.history()
         ended = [trial for trial in trials if trial.status != "running"]
@@ -91,11 +97,11 @@ class ProgressTracker:
         """Return the purpose that a report is about; a note about the end is always about the search."""
         return self.latest.purpose if self.latest is not None and not note else "search"
 
-    def report(self, *, running: int, trials: int, note: str = "") -> SearchProgress:
+    def report(self, *, running: Sequence[Trial], trials: int, note: str = "") -> SearchProgress:
         """Return the progress now.
 
         Args:
-            running: Number of trials that are running.
+            running: Trials that are running, by number.
             trials: Number of trials of the `purpose` that there will be.
             note: Why the search ended before all its trials, if it has.
         """
@@ -104,7 +110,9 @@ class ProgressTracker:
             purpose=purpose,
             ended=self.ended[purpose],
             failed=self.failed[purpose],
-            running=running,
+            running=len(running),
+            reporting=tuple(trial for trial in running if trial.epochs),
+            epochs=self._epochs,
             trials=trials,
             best_accuracy=self.front[0].accuracy if self.front else None,
             hypervolume=self.hypervolume,

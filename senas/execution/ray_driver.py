@@ -5,10 +5,7 @@ import logging
 import math
 import os
 import shutil
-import signal
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -22,6 +19,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import Stopper
 
 from senas.errors import OptionError, SearchFailedError
+from senas.execution.interrupts import hangups_blocked, interruptible
 from senas.execution.ray_searcher import RayEvents, StrategySearcher
 from senas.execution.worker import run_trial
 from senas.runs import SearchOptions
@@ -30,7 +28,6 @@ from senas.training import Evaluate
 T = TypeVar("T")
 
 _TRIALS_PER_ROUND = 1_000  # trials of one Ray Tune experiment; starting the next one takes some seconds
-_INTERRUPT_GRACE_SECONDS = 5.0  # time after an interrupt in which further ones are ignored
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -70,7 +67,7 @@ def run_ray_tune(
         BaseException: Any exception that the searcher raised when Ray Tune called it.
     """
     with (
-        _interruptible(searcher),
+        interruptible(searcher),
         _ray(address, options.concurrency * options.cpus_per_trial),
         _scratch_folder() as scratch,
     ):
@@ -173,7 +170,8 @@ def _ray(address: str | None, cpus: float) -> Iterator[None]:
             folder = stack.enter_context(_socket_folder())
             options = {"num_cpus": math.ceil(cpus), "include_dashboard": False, "_temp_dir": folder}
         try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **options)
+            with hangups_blocked():
+                ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **options)
         except ConnectionError as error:
             raise OptionError(f"address: found {address}, where no Ray cluster answers ({error})") from None
         except Exception as error:  # Ray raises plain exceptions if it cannot start
@@ -245,33 +243,6 @@ def _check_resources(options: SearchOptions) -> None:
             raise OptionError(f"{name.lower()}s_per_trial: {found}")
     found = " and ".join(f"{amount:g}" for amount in needed.values())
     raise OptionError(f"cpus_per_trial, gpus_per_trial: found {found}, allowed: at most what one node of Ray has")
-
-
-@contextmanager
-def _interruptible(searcher: StrategySearcher) -> Iterator[None]:
-    """End a search on Ctrl-C or SIGTERM, whatever Ray is doing.
-
-    Ray would end the process at once on SIGTERM, and an exception raised inside one of its finalizers is lost.
-    Therefore the interrupt is also stored in the searcher, which raises it again at its next call.
-    """
-    last: list[float] = []
-
-    def interrupt(_signal: int, _frame: object) -> None:
-        if last and time.monotonic() - last[0] < _INTERRUPT_GRACE_SECONDS:
-            return  # the search is ending already, which must not be interrupted
-        last[:] = [time.monotonic()]
-        searcher.broken = KeyboardInterrupt()
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

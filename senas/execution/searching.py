@@ -60,7 +60,7 @@ def search(
             `(problem, *, seed) -> strategy`, such as a subclass of `senas.ProposingStrategy`.
         address: `HOST:PORT` of the head of a running Ray cluster to join, or `auto`; by default a local one is started.
         execute: Function that runs the trials; by default Ray Tune. See `senas.execution.TrialExecutor`.
-        on_progress: Function that is called with the progress after every start and end of a trial.
+        on_progress: Function that is called with the progress after every start, reported epoch and end of a trial.
         options: Further options by name. `latency_budget_ms`, `max_flops` and `max_params` are hard upper bounds: no
             architecture beyond one is ever trained. The others are the fields of `senas.runs.SearchOptions`, such as
             `trials`, `objective`, `seed` or `early_stopping`; `senas search --help` describes them.
@@ -136,7 +136,7 @@ def resume(
         force: Whether to continue although the code is not the one that the run was searched with.
         address: Address of a running Ray cluster to join.
         execute: Function that runs the trials, as for `search`.
-        on_progress: Function that is called with the progress after every start and end of a trial.
+        on_progress: Function that is called with the progress after every start, reported epoch and end of a trial.
         options: Other options to ask for from now on: those fields of `senas.runs.SearchOptions` that a resumption may
             change, such as `time_budget_seconds`, `retries` or `replicates`.
 

@@ -81,7 +81,10 @@ def _run_trials(
         baseline=options.baseline,
         replicates=options.replicates,
     )
-    tracker = ProgressTracker(journal, run.objective, run.record.reference_cost)
+    training = run.record.training
+    tracker = ProgressTracker(
+        journal, run.objective, run.record.reference_cost, None if training is None else training.recipe.epochs
+    )
 
     def report(note: str = "") -> None:
         purpose = tracker.purpose(note)

@@ -17,6 +17,7 @@ class OptionInfo:
         least: Smallest allowed value, or `None` for no limit.
         most: Largest allowed value, or `None` for no limit.
         allowed: Allowed strings, or an empty tuple for any.
+        metavar: Name of the value in the command line's help, such as `N`; a flag has none.
         flag: Name on the command line without the leading dashes; by default the field's name.
         parse: Function from the text on the command line and the option's name to the value; `None` if the command
             line has the same type.
@@ -27,6 +28,7 @@ class OptionInfo:
     least: float | None = None
     most: float | None = None
     allowed: tuple[str, ...] = ()
+    metavar: str | None = None
     flag: str | None = None
     parse: Callable[[str, str], Any] | None = None
     resumable: bool = False

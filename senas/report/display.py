@@ -11,6 +11,8 @@ from senas.runs import Purpose, Reason, Trial
 from senas.training import TrainingPosition
 
 _LINE_SECONDS = 10.0  # minimal time between plain lines of progress
+_WIDE = 90  # characters of a terminal from which on there is a bar and the time that is left
+_MAX_SHOWN = 4  # running trials whose epochs are shown
 _REASONS: dict[Reason, str] = {
     "exception": "the evaluation raised an exception",
     "diverged": "the loss diverged",
@@ -35,14 +37,14 @@ class Display:
 
     def __init__(self, console: Console):
         self._console = console
+        wide = console.width >= _WIDE
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            *([BarColumn(bar_width=24)] if wide else []),
             TextColumn("{task.fields[done]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            *([TextColumn("left"), TimeRemainingColumn()] if wide else []),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -71,7 +73,7 @@ class Display:
         self._show("measuring latency", share, 1.0, f"{share:.0%}", f"measuring latency: {share:.0%}")
 
     def searching(self, progress: SearchProgress) -> None:
-        """Show the progress of a search after a trial has started or ended."""
+        """Show the progress of a search after a trial has started, reported an epoch, or ended."""
         best = "-" if progress.best_accuracy is None else f"{progress.best_accuracy:.2%}"
         summary = f"best {best}, hypervolume {progress.hypervolume:.4f}, {progress.front} on the front"
         failed = f", {progress.failed} failed" if progress.failed else ""
@@ -82,9 +84,10 @@ class Display:
         if trial is not None and shown not in (None, self._shown):
             count = f"{progress.ended}/{progress.trials}{'' if progress.purpose == 'search' else f' {unit}'}"
             self._print(f"{count}: trial {trial.number} {_outcome(trial)}; {summary}{failed}")
-        if self._console.is_terminal:
+        epochs = _epochs(progress)
+        if self._console.is_terminal or epochs:
             done = f"{progress.ended}/{progress.trials} {unit}, {progress.running} running{failed}, best {best}"
-            self._show(name, progress.ended, progress.trials, done, "")
+            self._show(name, progress.ended, progress.trials, "\n".join([done, *epochs]), "; ".join(epochs))
         if progress.note:
             self._print(f"{progress.ended} of {progress.trials} trials: {progress.note}")
 
@@ -116,6 +119,14 @@ class Display:
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _epochs(progress: SearchProgress) -> list[str]:
+    """Return how far the running trials are that have reported an epoch, some words each."""
+    of = "" if progress.epochs is None else f"/{progress.epochs}"
+    latest = [(trial.number, *trial.epochs[-1]) for trial in progress.reporting]
+    shown = [f"trial {number}: epoch {epoch}{of}, accuracy {accuracy:.2%}" for number, epoch, accuracy in latest]
+    return shown if len(shown) <= _MAX_SHOWN else [*shown[:_MAX_SHOWN], f"{len(shown) - _MAX_SHOWN} more trials"]
 
 
 def _outcome(trial: Trial) -> str:

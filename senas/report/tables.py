@@ -4,21 +4,21 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from senas.architecture import Architecture, Cell
-from senas.costs import Budget, Complexity, Objective, SECost, complexity, part_complexity, show_cost
+from senas.analysis import MIN_RESULTS
+from senas.costs import Budget, Objective, show_cost
 from senas.io import brief
+from senas.report.columns import WIDTH, TableColumn, fitted_table
 from senas.runs import Trial
 from senas.spaces import SearchSpace
 
 if TYPE_CHECKING:  # their rooms import libraries that a list of spaces need not wait for
     from senas.analysis import RunSummary
-    from senas.latency import LatencyProfile
     from senas.training import DataDescription
 
+SE_COLUMN = "where SE sits"
 _MAX_CLASSES = 20  # in a table
 
 
@@ -28,40 +28,44 @@ def front_table(front: Sequence[Trial], *, summary: "RunSummary | None", width: 
     Args:
         front: Trials of the front, best accuracy first.
         summary: Summary of the run with the estimates of its trials, if there is one.
-        width: Number of characters in a line. Below 120 the table leaves out where SE sits, and its lines; below 100
-            also the bound, FLOPs, parameters and the probability of being on the front.
+        width: Number of characters in a line. A narrow table leaves out where SE sits first, then parameters, FLOPs,
+            the bound and the probability of being on the front.
     """
-    wide, narrow = width >= 120, width < 100
-    columns: list[tuple[str, Callable[[Trial], str]]] = [("trial", lambda trial: str(trial.number))]
-    if any(trial.trainings > 1 for trial in front):
-        columns.append(("trainings", lambda trial: str(trial.trainings)))
-    columns.append(("accuracy", lambda trial: f"{trial.accuracy:.2%}"))
-    if summary is not None:
-        estimates = summary.estimates
-        columns.append(("expected accuracy", lambda trial: f"{estimates[trial.digest].accuracy:.2%}"))
-        if not narrow:
-            columns.append(("on front", lambda trial: f"{estimates[trial.digest].on_front:.0%}"))
-    if any(trial.cost.latency_ms is not None for trial in front):
-        columns.append(("predicted ms", lambda trial: _ms(trial.cost.latency_ms)))
-        if not narrow:
-            columns.append(("bound ms", lambda trial: _ms(trial.cost.upper_ms)))
-    if any(trial.measured_ms is not None for trial in front):
-        columns.append(("measured ms", lambda trial: _ms(trial.measured_ms)))
-    if not narrow:
-        columns.append(("FLOPs", lambda trial: show_cost(trial.cost.flops, "flops")))
-        columns.append(("params", lambda trial: show_cost(trial.cost.params, "params")))
-    table = Table(title="Pareto front", title_justify="left")
-    if not wide:
-        table.box, table.show_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
-    for name, _ in columns:
-        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
-    if wide:
-        table.add_column("where SE sits")
-        columns.append(("where SE sits", lambda trial: escape(trial.architecture.describe_se())))
-    table.add_column("digest", no_wrap=True)
-    for trial in front:
-        table.add_row(*(text(trial) for _, text in columns), trial.digest[:8])
-    return table
+    estimates = {} if summary is None else summary.estimates
+
+    def column(name: str, text: Callable[[Trial], str], *, shown: bool = True, rank: int = 0) -> list[TableColumn]:
+        cells = [text(trial) for trial in front] if shown else []
+        return [TableColumn(name=name, cells=cells, right=True, rank=rank)] if shown else []
+
+    timed = any(trial.cost.latency_ms is not None for trial in front)
+    columns = [
+        *column("trial", lambda trial: str(trial.number)),
+        *column("trainings", lambda trial: str(trial.trainings), shown=any(trial.trainings > 1 for trial in front)),
+        *column("accuracy", lambda trial: f"{trial.accuracy:.2%}"),
+        *column("expected accuracy", lambda trial: f"{estimates[trial.digest].accuracy:.2%}", shown=bool(estimates)),
+        *column("on front", lambda trial: f"{estimates[trial.digest].on_front:.0%}", shown=bool(estimates), rank=1),
+        *column("predicted ms", lambda trial: _ms(trial.cost.latency_ms), shown=timed),
+        *column("bound ms", lambda trial: _ms(trial.cost.upper_ms), shown=timed, rank=2),
+        *column(
+            "measured ms",
+            lambda trial: _ms(trial.measured_ms),
+            shown=any(trial.measured_ms is not None for trial in front),
+        ),
+        *column("FLOPs", lambda trial: show_cost(trial.cost.flops, "flops"), rank=3),
+        *column("params", lambda trial: show_cost(trial.cost.params, "params"), rank=4),
+        TableColumn(name=SE_COLUMN, cells=[trial.architecture.describe_se() for trial in front], rank=5, wraps=30),
+        TableColumn(name="digest", cells=[trial.digest[:8] for trial in front]),
+    ]
+    return fitted_table(columns, width=width, title="Pareto front")
+
+
+def no_summary_reason(trials: Sequence[Trial]) -> str:
+    """Return why a front is shown without expected accuracies."""
+    finished = len({(trial.digest, trial.seed) for trial in trials if trial.status == "finished"})
+    return (
+        f"expected accuracy, on front and the comparison with random search need {MIN_RESULTS} finished trainings, "
+        f"found {finished}"
+    )
 
 
 def summary_caption(summary: "RunSummary | None", objective: Objective) -> list[str]:
@@ -112,20 +116,21 @@ def front_caption(front: Sequence[Trial], budget: Budget) -> list[str]:
     return lines
 
 
-def spaces_table(spaces: Sequence[tuple[str, SearchSpace]]) -> Table:
-    """Return a table of spaces: backbone, input, number of architectures."""
-    table = Table()
-    for name in ("space", "backbone", "input"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("SE options per cell\n(stage: options)")
-    for name in ("choices", "architectures"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, space in spaces:
-        options = ", ".join(f"{stage.number}: {len(stage.se)}" for stage in space.stages)
-        table.add_row(
-            name, space.backbone, str(space.input.shape), options, str(len(space.choices)), _count(space.size)
-        )
-    return table
+def spaces_table(spaces: Sequence[tuple[str, SearchSpace]], *, width: int = WIDTH) -> Table:
+    """Return a table of spaces by name: backbone, input, SE options, number of architectures."""
+
+    def options(space: SearchSpace) -> str:
+        return ", ".join(f"{stage.number}: {len(stage.se)}" for stage in space.stages)
+
+    columns = [
+        TableColumn(name="space", cells=[name for name, _ in spaces]),
+        TableColumn(name="backbone", cells=[space.backbone for _, space in spaces], rank=1),
+        TableColumn(name="input", cells=[str(space.input.shape) for _, space in spaces], rank=2),
+        TableColumn(name="SE options by stage", cells=[options(space) for _, space in spaces], rank=3),
+        TableColumn(name="choices", cells=[str(len(space.choices)) for _, space in spaces], right=True),
+        TableColumn(name="architectures", cells=[_count(space.size) for _, space in spaces], right=True),
+    ]
+    return fitted_table(columns, width=width)
 
 
 def data_table(data: "DataDescription") -> Table:
@@ -158,92 +163,8 @@ def data_lines(data: "DataDescription") -> list[str]:
     ]
 
 
-def complexity_table(arch: Architecture) -> Table:
-    """Return a table of one network, cell by cell: shapes, FLOPs, parameters, and the share of SE in each."""
-    total, total_without = complexity(arch), complexity(arch.without_se())
-    table = Table(title=f"architecture {arch.digest}", title_justify="left")
-    for name in ("layer", "input", "output", "SE"):
-        table.add_column(name)
-    for name in ("FLOPs", "of which SE", "params", "of which SE"):
-        table.add_column(name, justify="right")
-    for part, bare in zip(arch.parts(), arch.without_se().parts(), strict=True):
-        layer = part.layer
-        name = f"stage {layer.stage}: {layer.kind}" if isinstance(layer, Cell) else f"{part.role}: {layer.kind}"
-        se = str(layer.se or "-") if isinstance(layer, Cell) else ""
-        table.add_row(
-            name,
-            str(part.in_shape),
-            str(part.out_shape),
-            se,
-            *_with_share(part_complexity(part), part_complexity(bare)),
-        )
-    table.add_section()
-    table.add_row("total", "", "", "", *_with_share(total, total_without))
-    return table
-
-
-def profile_lines(profile: "LatencyProfile") -> list[str]:
-    """Return lines on what a profile covers and how well it predicts."""
-    mode, check, protocol = profile.mode, profile.validation, profile.protocol
-    measured = sum(entry.measured is not None for entry in profile.entries.values())
-    imputed = len(profile.entries) - measured
-    lines = [
-        f"{measured} parts of {profile.space.name} measured{f', {imputed} imputed' if imputed else ''}, on "
-        f"{profile.device.name}: {mode.execution}, {mode.dtype}, batch {mode.batch}, {mode.input.shape}",
-        f"in {profile.provenance.seconds:.0f} s: the 95 % interval is within 1 % for {protocol.precise_parts:.0%} of "
-        f"the parts and within 0.5 % for {protocol.precise_networks:.0%} of the networks",
-        f"on {check.networks} networks not used in any fit: mean error {check.mean_error:.1%}, worst "
-        f"{check.worst_error:.1%}, rank correlation {check.spearman:.3f}; measured twice they differ by "
-        f"{check.repeat_error:.1%}",
-        f"95 % take at most {profile.bound():.3f} times the prediction",
-    ]
-    if profile.device.kind == "cuda" and (protocol.conditions is None or protocol.conditions.throttled is None):
-        lines.append("this GPU does not report throttling: some samples may have been taken while it was throttled")
-    if profile.provenance.seconds > 1.5 * protocol.seconds:
-        lines.append(f"the minimal number of rounds took longer than the limit of {protocol.seconds:g} s")
-    if check.mean_error > check.limit:
-        lines.append(f"searches will refuse it: its mean error exceeds {check.limit:.0%}, the machine was too busy")
-    return lines
-
-
-def se_cost_table(costs: Sequence[SECost]) -> Table:
-    """Return a table of what SE adds to its cell: a row per stage, batch size and SE variant, a column per reduction.
-
-    `~` marks latencies that were imputed in some cells.
-    """
-    reductions = sorted({cost.se.reduction for cost in costs})
-    table = Table(title="what an SE block adds to its cell", title_justify="left")
-    for name in ("stage", "batch"):
-        table.add_column(name, justify="right")
-    table.add_column("SE")
-    for reduction in reductions:
-        table.add_column(f"latency\nr = {reduction}", justify="right", no_wrap=True)
-    table.add_column("FLOPs\nsmallest r", justify="right")
-    rows: dict[tuple[int, int, str], dict[int, SECost]] = {}
-    for cost in costs:
-        rows.setdefault((cost.stage, cost.batch, cost.variant), {})[cost.se.reduction] = cost
-    for (stage, batch, variant), by_reduction in sorted(rows.items()):
-        cells = [by_reduction.get(reduction) for reduction in reductions]
-        latencies = [
-            "-" if c is None else f"{'' if c.measured else '~'}{c.latency_share:+.1%} {c.latency_ms * 1e3:7.1f} us"
-            for c in cells
-        ]
-        first = next(cost for cost in cells if cost is not None)
-        table.add_row(str(stage), str(batch), variant, *latencies, f"{first.flops_share:+.2%}")
-    return table
-
-
 def _count(number: int) -> str:
     return f"{number:,}" if number < 1e15 else f"{number:.2e}"
-
-
-def _with_share(whole: Complexity, bare: Complexity) -> list[str]:
-    return [
-        f"{whole.flops:,}",
-        f"{(whole.flops - bare.flops) / whole.flops:.2%}" if whole.flops else "-",
-        f"{whole.params:,}",
-        f"{(whole.params - bare.params) / whole.params:.2%}" if whole.params else "-",
-    ]
 
 
 def _ms(value: float | None) -> str:

@@ -39,19 +39,28 @@ class SearchOptions:
     """
 
     budget: Budget
-    strategy: str = option("ehvi", help="Strategy: ehvi, pareto-evolution, regularized-evolution, tpe, random or grid.")
+    strategy: str = option(
+        "ehvi", metavar="NAME", help="Strategy: ehvi, pareto-evolution, regularized-evolution, tpe, random or grid."
+    )
     objective: Objective = option(
-        help="Cost of the front, which is minimised: latency, flops or params.", allowed=get_args(Objective)
+        metavar="COST",
+        help="Cost of the front, which is minimised: latency, flops or params.",
+        allowed=get_args(Objective),
     )
     confidence: float = option(
-        CONFIDENCE, help="Share of networks that keep their upper bound of the latency.", least=0.5, most=0.999
+        CONFIDENCE,
+        metavar="SHARE",
+        help="Share of networks that keep their upper bound of the latency.",
+        least=0.5,
+        most=0.999,
     )
     elsewhere: bool = option(
         False, help="Use the profile, of another machine, as it was measured; nothing is measured on this one."
     )
-    trials: int = option(24, help="Architectures that the strategy may train.", least=1, most=MAX_TRIALS)
+    trials: int = option(24, metavar="N", help="Architectures that the strategy may train.", least=1, most=MAX_TRIALS)
     time_budget_seconds: float | None = option(
         None,
+        metavar="2h",
         help="Time for all trials of the strategy, over all sessions: 90s, 30m, 2h; resume continues with more.",
         flag="time-budget",
         parse=parse_duration,
@@ -61,6 +70,7 @@ class SearchOptions:
     )
     trial_seconds: float | None = option(
         None,
+        metavar="30m",
         help="Time limit of one attempt at a trial, which fails beyond it: 90s, 30m, 2h.",
         flag="trial-limit",
         parse=parse_duration,
@@ -70,16 +80,18 @@ class SearchOptions:
     )
     retries: int = option(
         1,
+        metavar="N",
         help="Further attempts at a trial that raised, ran out of memory or lost its worker.",
         least=0,
         most=1_000,
         resumable=True,
     )
     concurrency: int = option(
-        help="Trials at a time; by default as many as fit this machine.", least=1, most=_MAX_CONCURRENCY
+        metavar="K", help="Trials at a time; by default as many as fit this machine.", least=1, most=_MAX_CONCURRENCY
     )
-    cpus_per_trial: float = option(1, help="CPU cores, and threads, of a trial.", least=1e-3, most=10_000)
+    cpus_per_trial: float = option(1, metavar="N", help="CPU cores, and threads, of a trial.", least=1e-3, most=10_000)
     gpus_per_trial: float = option(
+        metavar="N",
         help="GPUs of a trial; a fraction shares one. By default 1 if senas trains on CUDA, else 0.",
         least=0,
         most=10_000,
@@ -92,6 +104,7 @@ class SearchOptions:
     )
     replicates: int = option(
         0,
+        metavar="N",
         help="Extra trainings, at the end, of architectures whose place on the front is least certain.",
         flag="replicate",
         least=0,
@@ -99,7 +112,11 @@ class SearchOptions:
         resumable=True,
     )
     seed: int = option(
-        0, help="Random seed of the search; repeats it exactly with --concurrency 1.", least=0, most=2**32 - 1
+        0,
+        metavar="N",
+        help="Random seed of the search; repeats it exactly with --concurrency 1.",
+        least=0,
+        most=2**32 - 1,
     )
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from senas.costs.breakdown import complexity_breakdown
 from senas.costs.flops import complexity, whole_network_complexity
 from senas.nn.network import Network, build_network
 from senas.nn.weights import read_network, save_network
-from senas.report.tables import complexity_table
+from senas.report.network_table import complexity_table
 
 # FLOPs and trainable parameters of independent implementations under the paper's conventions: multiply-adds of
 # convolutions and linear layers, one per input element of a global pooling, evaluation mode, batch size 1.

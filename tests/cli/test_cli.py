@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import formula_profile
+from conftest import formula_ms, formula_profile
 from PIL import Image
 
 import senas
@@ -114,6 +114,17 @@ def tiny_file(tmp_path):
         (("plot", "--profile", "none.json"), "none.json: no such file or directory"),
         (("search", "se-resnet-digits", "--latency-budget", "70%", "--dtype", "fp12"), "dtype on cpu: found 'fp12'"),
         (("complexity", "vgg61"), "architecture: found 'vgg61', did you mean 'vgg16'?"),
+        (("complexity", "se-resnet-cifar"), "found 'se-resnet-cifar', a search space, which holds many (senas spaces"),
+        (("complexity", "vgg61", "--se", "r=16"), "architecture: found 'vgg61', did you mean 'vgg16'?"),
+        (("complexity", "mine.toml"), "found 'mine.toml', a search space, which holds many"),
+        (("complexity", "."), ".: found neither journal.sqlite, which a run has, nor architecture.json, which a"),
+        (("complexity", "resnet20", "--pick", "3"), "--pick: found 3 beside resnet20, which is one architecture"),
+        (("complexity", "a.json", "--se", "r=16"), "--se, --se-stages: found r=16 beside a.json, which has its own SE"),
+        (("complexity", "resnet20", "--profile", "none.json"), "none.json: no such file or directory"),
+        (
+            ("complexity", "resnet50", "--profile", "se-resnet-cifar-cpu-eager-fp32-b1"),
+            "mode.input: found 3x32x32, architecture 15f3160fa551d748 needs 3x224x224",
+        ),
         (("complexity", "resnet20", "--se", "16"), "--se: found '16'"),
         (("complexity", "resnet20", "--se", "r=x"), "--se r: found 'x', expected whole numbers"),
         (("complexity", "resnet20", "--se", "r=64"), "SE reduction: found 64, allowed: at most its 16 channels"),
@@ -195,6 +206,9 @@ def test_from_search_to_weights(cli, tiny, tiny_file, tmp_path, ray_local):
     assert all(t.architecture.describe_se() in out for t in run.front())
     status, out, err = cli("retrain", run.folder, "--epochs", 2)
     assert status == 0 and "epoch 2/2" in err
+    cost = run.front()[0].cost
+    assert f"latency predicted {cost.latency_ms:.3f} ms, 95 % bound {cost.upper_ms:.3f} ms: one forward pass on" in out
+    assert re.search(r"latency measured \d+\.\d{3} ms \(median\), \d+\.\d{3} ms \(95th percentile\).*, 1 thread\n", out)
     folder = run.folder / "retrain" / run.front()[0].digest
     assert float(out.split("test accuracy ")[1].split("%")[0]) == pytest.approx(
         100 * json.loads((folder / "result.json").read_text())["test_accuracy"], abs=0.01
@@ -270,6 +284,37 @@ def test_spaces_and_complexity_print_exact_numbers(cli):
     _, out, _ = cli("complexity", "resnet50", "--se", "r=16", "--se-stages", "5")
     assert "stage 5: bottleneck" in out
     assert "2048x7x7" in out
+
+
+def test_complexity_with_a_profile_shows_latency_and_its_json_is_an_architecture(cli, tiny, tmp_path):
+    profile, arch = formula_profile(tiny), tiny.costliest(formula_ms)
+    profile.save(tmp_path / "p.json")
+    (tmp_path / "retrained").mkdir()
+    arch.save(tmp_path / "retrained" / "architecture.json")
+    status, out, _ = cli("complexity", "retrained", "--profile", "p.json")
+    predicted = profile.predict(arch)
+    assert status == 0
+    assert f"predicted {predicted.latency_ms:.3f} ms, of which SE " in out
+    assert f"95 % bound {predicted.upper_ms:.3f} ms" in out
+    assert "batch 1, 1 thread, a formula" in out and "SE ms" in out
+    _, out, _ = cli("complexity", "retrained", "--profile", "p.json", "--json")
+    (tmp_path / "c.json").write_text(out)
+    assert senas.Architecture.load("c.json") == arch
+    _, again, _ = cli("complexity", "c.json", "--profile", "p.json", "--json")
+    assert again == out
+
+
+def test_complexity_of_a_run_takes_its_profile_and_a_trial(cli, tiny, tmp_path):
+    profile = formula_profile(tiny)
+    run = senas.search(tiny, evaluate=lambda *_: 0.5, objective="latency", profile=profile, trials=2,
+                       out=tmp_path / "run", execute=run_in_process, strategy="random")  # fmt: skip
+    picked = run.trials()[1]
+    status, out, _ = cli("complexity", "run", "--pick", "2")
+    assert status == 0 and f"architecture {picked.digest}" in out
+    assert f"predicted {picked.cost.latency_ms:.3f} ms" in out
+    status, out, _ = cli("front", "run")
+    assert status == 0 and "expected accuracy, on front and the comparison with random search need 5 finished" in out
+    assert f"ms: one forward pass on {profile.device.name}" in out
 
 
 def test_what_se_costs_is_drawn_for_profiles_of_one_space(cli, tiny, tiny_file, tmp_path):

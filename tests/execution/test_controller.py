@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import run_record
 
+import senas
 from senas.costs.feasibility import cost_of
 from senas.errors import SearchFailedError
 from senas.execution.asha import EarlyStopping
@@ -19,7 +20,7 @@ from senas.execution.trial_runner import open_controller
 from senas.runs.journal import Journal
 from senas.runs.trial import Failure, TrialTask
 from senas.strategies.table import make_strategy
-from senas.testing import small_problem
+from senas.testing import run_in_process, small_problem
 
 LOST = Failure(reason="lost", text="killed")
 
@@ -106,7 +107,7 @@ def test_what_was_interrupted_runs_again_when_there_is_time(make_controller):
     assert made.overdue(first, 5.0) == "" and numbers(first, second) == [1, 2]
     made.finish(1, 0.5, 1.0)
     made.interrupt(2, 3.0)
-    assert made.running == 0
+    assert made.running == []
     late = make_controller(seconds=0.0)
     assert late.complete
     assert late.next() is None and late.over and late.end_reason == "time"
@@ -177,6 +178,31 @@ def test_a_node_with_other_code_ends_the_search_and_counts_as_no_failure(make_co
     with pytest.raises(SearchFailedError, match="node n"):
         searcher.suggest("b")
     assert numbers(make_controller().next()) == [1]
+
+
+def test_progress_has_the_epochs_of_running_trials(tiny, tmp_path):
+    seen = []
+
+    def evaluate(arch, seed, report):
+        for epoch in (1, 2):
+            report(epoch, epoch / 4)
+        return 0.75
+
+    senas.search(tiny, evaluate=evaluate, objective="params", trials=2, concurrency=1, strategy="random",
+                 out=tmp_path / "run", execute=run_in_process, on_progress=seen.append)  # fmt: skip
+    assert [(each.ended, [(t.number, t.epochs[-1]) for t in each.reporting]) for each in seen] == [
+        (0, []),  # the search starts
+        (0, []),  # trial 1 starts
+        (0, [(1, (1, 0.25))]),
+        (0, [(1, (2, 0.5))]),
+        (1, []),
+        (1, []),
+        (1, [(2, (1, 0.25))]),
+        (1, [(2, (2, 0.5))]),
+        (2, []),
+        (2, []),  # the search ends
+    ]
+    assert {each.epochs for each in seen} == {None}  # known only where senas trains
 
 
 def test_a_tracker_tells_what_failed_last_and_who_leads(tiny, tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import formula_profile, needs_cuda
+from conftest import formula_ms, formula_profile, needs_cuda
 from torch import nn
 
 from senas.errors import SenasError
@@ -20,8 +20,11 @@ from senas.latency.devices.cuda import copies
 from senas.latency.devices.environment import make_mode, this_device
 from senas.latency.devices.factory import open_device
 from senas.latency.devices.readings import TimingSample
+from senas.latency.measurement import session
 from senas.latency.measurement.rounds import Rounds
 from senas.latency.measurement.samples import Measurement, interval
+from senas.latency.measurement.session import run_session, start_ahead
+from senas.latency.measurement.wall_clock import measure_wall_clock
 from senas.latency.profile.drift_check import run_profile_session
 from senas.spaces.toml_file import load_space
 
@@ -95,9 +98,19 @@ class Metronome:
 
         return take
 
+    def forward_pass(self, module, shape, generator):
+        return lambda: None
+
 
 def modules(*names: int):
     return {str(name): (nn.Identity(), (name,)) for name in names}
+
+
+def test_a_warm_up_tells_how_long_a_sample_of_each_module_takes():
+    rounds = Rounds(Metronome(), modules(1, 2), seed=0)
+    rounds.warm_up()
+    assert set(rounds.sample_seconds) == {"1", "2"} and all(each >= 0 for each in rounds.sample_seconds.values())
+    assert not any(rounds.samples.values())
 
 
 def test_rounds_are_shuffled_interleaved_and_end_when_sure():
@@ -275,6 +288,17 @@ def test_a_gpu_is_measured_the_same_way(tiny, execution, dtype):
 
 
 @needs_cuda
+@pytest.mark.parametrize("execution", ["graph", "eager"])
+def test_wall_clock_on_a_gpu_covers_the_work_that_was_launched(tiny, execution):
+    mode = make_mode("cuda", tiny.input, execution=execution, dtype="fp16")
+    small, large = (
+        measure_wall_clock(nn.Conv2d(1, c, 3, padding=1), "cuda", replace(mode, batch=4_096), seconds=0.5)
+        for c in (8, 1_024)
+    )
+    assert 0 < small.median_ms < large.median_ms <= large.high_ms
+
+
+@needs_cuda
 def test_a_gpu_says_how_it_was_while_it_measured_and_gets_its_settings_back(tiny):
     backend = open_device("cuda", make_mode("cuda", tiny.input, dtype="tf32"))
     before = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
@@ -313,3 +337,13 @@ def test_a_sum_of_parts_on_a_gpu_takes_as_long_as_their_sequence():
         rounds.measure(seconds=1.0, target=0.01, rounds=10)
     found = rounds.results()
     assert sum(found[name].estimate_ms for name in parts) == pytest.approx(found["all"].estimate_ms, rel=0.15)
+
+
+@pytest.mark.slow  # starts a process that imports torch
+def test_a_process_that_was_started_ahead_is_that_of_the_next_session(tiny):
+    assert start_ahead() > 0
+    (waiting,) = session._waiting
+    arch = tiny.cheapest(formula_ms)
+    found = run_session("cpu", make_mode("cpu", tiny.input), [], [arch], seconds=0.1)
+    assert found.networks[arch.digest].estimate_ms > 0
+    assert not session._waiting and waiting._process.returncode is not None

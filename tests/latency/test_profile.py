@@ -20,7 +20,8 @@ from senas.latency.profile.builder import profile_name, profile_space
 from senas.latency.profile.checkpoint import ProfileCheckpoint
 from senas.latency.profile.code_version import current_digest, network_code
 from senas.latency.profile.drift_check import anchor_errors, drift_of, recheck, run_profile_session
-from senas.latency.profile.plan import networks_seen
+from senas.latency.profile.duration import expected_seconds
+from senas.latency.profile.plan import make_plan, networks_seen
 from senas.latency.profile.profile import LatencyProfile
 from senas.latency.profile.sections import Entry
 from senas.spaces.toml_file import load_space
@@ -36,7 +37,13 @@ def measured(tmp_path_factory):
     path.write_text(SMALL_SPACE)
     space = load_space(path)
     shares: list[float] = []
-    profile = profile_space(space, seconds=1, share=0.5, progress=shares.append, measure=measure_in_process)
+    expected: list[tuple[float, float]] = []
+    profile = profile_space(
+        space, seconds=1, share=0.5, progress=shares.append, measure=measure_in_process,
+        on_estimate=lambda least, most: expected.append((least, most)),
+    )  # fmt: skip
+    ((least, most),) = expected
+    assert 0 < least <= most
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     return space, profile
@@ -91,6 +98,25 @@ def test_a_recheck_ties_predictions_to_the_session(measured):
     )
     with pytest.raises(SenasError, match=r"anchors: found a drift by a factor of .* profile the space again"):
         recheck(replace(profile, anchors=other), seconds=0.2, measure=measure_in_process)
+
+
+def test_the_time_that_a_profile_takes_is_known_before(tiny):
+    """Every part takes 0.01 s, so that a round of parts takes 0.01 s each, and a network 0.01 s a part."""
+    plan = make_plan(tiny, 1.0, seed=0)
+    times = {part.key: 0.01 for part in plan.parts}
+    in_networks = sum(len([*arch.parts()]) for number in range(8) for arch in (*plan.anchors, *plan.session(number)))
+    common = {"start_seconds": 2.0, "build_seconds": 0.001}
+    # a session: start, build, 4 warm-up rounds and 6 rounds of the networks, 3 rounds of the parts
+    others = 8 * 2.0 + 0.001 * in_networks + 4 * 0.01 * in_networks
+    parts = 8 * 3 * 0.01 * len(plan.parts)
+    found = expected_seconds(plan, times, seconds=0.1, done=0, **common)
+    assert found == pytest.approx((others + 6 * 0.01 * in_networks + parts,) * 2)
+    # with much time, the limit decides: half of it for the networks, and for the parts up to the other half
+    found = expected_seconds(plan, times, seconds=1_000.0, done=0, **common)
+    assert found == pytest.approx((others + 500 + parts, others + 500 + 500))
+    assert expected_seconds(plan, times, seconds=1.0, done=8, **common) == (0.0, 0.0)
+    some = {part.key: 0.01 for part in make_plan(tiny, 0.1, seed=0).parts}  # the others are imputed
+    assert expected_seconds(plan, some, seconds=1_000.0, done=0, **common)[1] == pytest.approx(others + 1_000)
 
 
 def test_anchor_errors_are_what_a_drift_does_not_explain(tiny):
@@ -170,7 +196,7 @@ def formula_change(section: str, **changes):
         (
             formula_change("code", se="0" * 16),
             {},
-            f"code.se: found 0000000000000000, the search needs {network_code().se}",
+            f"code.se: found 0000000000000000, this version of senas needs {network_code().se}",
         ),
         (formula_change("mode", batch=32), {"batch": 1}, "mode.batch: found 32, the search needs 1"),
         (formula_change("mode", dtype="bf16"), {"dtype": "fp32"}, "mode.dtype: found bf16, the search needs fp32"),

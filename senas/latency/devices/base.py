@@ -13,6 +13,7 @@ from senas.latency.devices.readings import DeviceConditions, TimingSample
 TORCH_DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
+RunPass = Callable[[], object]
 TakeSample = Callable[[], TimingSample | None]  # `None` if something disturbed the sample
 
 
@@ -45,6 +46,10 @@ class DeviceBackend(Protocol):
         Returns:
             Function that takes one sample.
         """
+        ...
+
+    def forward_pass(self, module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> RunPass:
+        """Return a function that runs one forward pass and waits for its end; the arguments are those of `prepare`."""
         ...
 
     def conditions(self) -> DeviceConditions | None:

@@ -9,12 +9,13 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from senas.latency.devices.base import TakeSample, ready_images, ready_module
+from senas.latency.devices.base import RunPass, TakeSample, ready_images, ready_module
 from senas.latency.devices.environment import Device, Mode, this_device
 from senas.latency.devices.readings import DeviceConditions, TimingSample
 from senas.nn import compiled, unlimited_compilation
@@ -52,21 +53,27 @@ class CpuBackend:
 
     def prepare(self, module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> TakeSample:
         """Prepare a module; each sample is one call, made right after an untimed call that warms the caches."""
+        run = self.forward_pass(module, shape, generator)
+
+        def sample() -> TimingSample | None:
+            run()
+            preemptions_before = _preemption_count()
+            start = time.thread_time_ns()
+            run()
+            elapsed = time.thread_time_ns() - start
+            return TimingSample(elapsed / 1e6) if _preemption_count() == preemptions_before else None
+
+        return sample
+
+    def forward_pass(self, module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> RunPass:
+        """Return a function that runs one forward pass."""
         images = ready_images(shape, self.mode, generator)
         run: Callable[[Tensor], Tensor] = ready_module(module, self.mode)
         if self.mode.execution == "compiled":
             run = compiled(run)
             run(images)
 
-        def sample() -> TimingSample | None:
-            run(images)
-            preemptions_before = _preemption_count()
-            start = time.thread_time_ns()
-            run(images)
-            elapsed = time.thread_time_ns() - start
-            return TimingSample(elapsed / 1e6) if _preemption_count() == preemptions_before else None
-
-        return sample
+        return partial(run, images)
 
     def conditions(self) -> DeviceConditions | None:
         """Return `None`: the state of a CPU is not read."""

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from senas.errors import ProfileError
-from senas.latency.devices.base import TakeSample, ready_images, ready_module
+from senas.latency.devices.base import RunPass, TakeSample, ready_images, ready_module
 from senas.latency.devices.environment import Mode, this_device
 from senas.latency.devices.nvml import Reading, open_gpu
 from senas.latency.devices.readings import DeviceConditions, TimingSample
@@ -93,6 +94,20 @@ class CudaBackend:
             ) from None
         return lambda: self._sample_unless_throttled(sample)
 
+    def forward_pass(self, module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> RunPass:
+        """Return a function that launches one forward pass, or replays its graph, and waits for its end."""
+        graphed = self.mode.execution == "graph"
+        if graphed and has_triton():
+            module = fuse_squeeze_excite(module)
+        forward = partial(ready_module(module, self.mode, "cuda"), ready_images(shape, self.mode, generator, "cuda"))
+        launch = _captured(forward, self._pool) if graphed else forward
+
+        def run() -> None:
+            launch()
+            torch.cuda.synchronize()
+
+        return run
+
     def conditions(self) -> DeviceConditions | None:
         """Return the readings of the samples so far, summarized; `None` if NVML is missing."""
         if not self._readings:
@@ -118,6 +133,20 @@ class CudaBackend:
             return sample(lambda: None)
         timed = sample(lambda: readings.append(gpu.read()))
         return None if readings[-1].throttled else timed
+
+
+def _captured(forward: Callable[[], object], pool: Any) -> Callable[[], None]:
+    """Return a function that replays a CUDA graph of one forward pass, captured after some on a side stream."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(_WARM_UP_PASSES):
+            forward()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=pool):
+        forward()
+    return graph.replay
 
 
 def _copied(module: nn.Module) -> nn.Module:

@@ -13,5 +13,8 @@ if TYPE_CHECKING:
     from senas.latency.measurement.session import MeasureNetworks as MeasureNetworks
     from senas.latency.measurement.session import measure_in_subprocess as measure_in_subprocess
     from senas.latency.measurement.session import run_session as run_session
+    from senas.latency.measurement.session import start_ahead as start_ahead
+    from senas.latency.measurement.wall_clock import WallClock as WallClock
+    from senas.latency.measurement.wall_clock import measure_wall_clock as measure_wall_clock
 
 export_lazily(globals())

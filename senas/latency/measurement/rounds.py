@@ -36,6 +36,7 @@ class Rounds:
         samples: Samples of each module so far, by name.
         rounds: Number of rounds so far.
         dropped: Number of samples that were dropped because something disturbed them.
+        sample_seconds: Time that a sample of each module took in the fastest warm-up round, by name.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Rounds:
         self.samples: dict[str, list[TimingSample]] = {name: [] for name in modules}
         self.rounds = 0
         self.dropped = 0
+        self.sample_seconds: dict[str, float] = {}
 
     def measure(
         self,
@@ -72,7 +74,7 @@ class Rounds:
         Raises:
             ProfileError: Too few samples were undisturbed.
         """
-        self._warm_up()
+        self.warm_up()
         start, min_rounds, next_check = time.monotonic(), self.rounds + rounds, self.rounds + rounds
         while True:
             elapsed = time.monotonic() - start
@@ -95,7 +97,7 @@ class Rounds:
         """Return the measurements so far, by name."""
         return {name: Measurement.from_samples(samples) for name, samples in self.samples.items()}
 
-    def _warm_up(self) -> None:
+    def warm_up(self) -> None:
         """Run discarded warm-up rounds.
 
         The first call continues until a round is at most 2 % slower than the fastest before it; later calls run one.
@@ -103,13 +105,13 @@ class Rounds:
         at_least, at_most = (1, 1) if self._warm else (_MIN_WARM_UP_ROUNDS, _MAX_WARM_UP_ROUNDS)
         fastest = float("inf")
         for number in range(1, at_most + 1):
-            start = time.monotonic()
-            for take_sample in self._take_sample.values():
-                take_sample()
-            seconds = time.monotonic() - start
-            if number >= at_least and seconds <= (1 + _WARM_TOLERANCE) * fastest:
+            taken = {name: _timed(take_sample) for name, take_sample in self._take_sample.items()}
+            seconds = sum(taken.values())
+            steady = seconds <= (1 + _WARM_TOLERANCE) * fastest
+            if seconds < fastest:
+                fastest, self.sample_seconds = seconds, taken
+            if number >= at_least and steady:
                 break
-            fastest = min(fastest, seconds)
         self._warm = True
 
     def _round(self) -> None:
@@ -133,3 +135,10 @@ class Rounds:
             f"measuring {worst}: found {len(self.samples[worst])} undisturbed samples in {self.rounds} rounds, "
             f"expected at least {_MIN_SAMPLES}; the machine is too busy or throttled"
         )
+
+
+def _timed(take_sample: Callable[[], object]) -> float:
+    """Return the seconds that a sample takes, with all that is not timed in it."""
+    start = time.monotonic()
+    take_sample()
+    return time.monotonic() - start

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -132,13 +133,18 @@ class _SessionProcess:
                 progress(answer["progress"])
             elif "error" in answer:
                 raise ProfileError(answer["error"])
-            else:
+            elif "measured" in answer:
                 progress(1.0)  # the process limits how often it reports progress
                 return {digest: from_plain(Measurement, found, digest) for digest, found in answer["measured"].items()}
         status = process.wait()
         self._errors.seek(0)
         *_, last = ["it printed nothing", *self._errors.read().strip().splitlines()]
         raise ProfileError(f"measurement session: its process ended with status {status}: {last}")
+
+    def wait_until_ready(self) -> None:
+        """Wait until the process has imported what it needs, or has ended."""
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
 
     def close(self) -> None:
         """End the process, which has nothing left to do once it has measured."""
@@ -150,6 +156,19 @@ class _SessionProcess:
 
 
 _waiting: list[_SessionProcess] = []  # at most one, started ahead of its order
+
+
+def start_ahead() -> float:
+    """Start the process of the next session, wait until it is ready, and return the seconds that this took."""
+    start = time.monotonic()
+    process = _SessionProcess()
+    try:
+        process.wait_until_ready()
+    except BaseException:
+        process.close()
+        raise
+    _waiting.append(process)
+    return time.monotonic() - start
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Process of one measurement session: an order as JSON on standard input, answers as lines of JSON on standard output.
 
-`{"progress": share}` while it measures, then `{"measured": {digest: measurement}}` or `{"error": line}`.
+`{"ready": true}` once everything is imported, `{"progress": share}` while it measures, then
+`{"measured": {digest: measurement}}` or `{"error": line}`.
 """
 
 import importlib
@@ -21,6 +22,7 @@ def main() -> None:
     """Read the order, measure, answer."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may print; standard output is for answers
+    _answer(answers, "ready", True)
     request, last = json.load(sys.stdin), 0.0
 
     def report(share: float) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 
 from senas.errors import ProfileError
 from senas.latency.devices import DeviceBackend, DeviceKind, Mode, make_mode, open_device, this_software
-from senas.latency.measurement import MeasureNetworks, Rounds, measure_in_subprocess, run_session
+from senas.latency.measurement import MeasureNetworks, Rounds, measure_in_subprocess, run_session, start_ahead
 from senas.latency.profile.assembly import PART_INTERVAL, assemble
 from senas.latency.profile.checkpoint import PartSamples, ProfileCheckpoint, ProfileTask, checkpoint_path
 from senas.latency.profile.code_version import network_code
+from senas.latency.profile.duration import expected_seconds
 from senas.latency.profile.plan import SESSIONS, Plan, make_plan
 from senas.latency.profile.profile import LatencyProfile
 from senas.nn import build_part
@@ -37,6 +38,7 @@ def profile_space(
     seed: int = 0,
     checkpoint: Path | str | None = None,
     progress: Callable[[float], None] = lambda _: None,
+    on_estimate: Callable[[float, float], None] | None = None,
     measure: MeasureNetworks = measure_in_subprocess,
 ) -> LatencyProfile:
     """Measure a space on this device.
@@ -59,6 +61,7 @@ def profile_space(
         checkpoint: File that keeps what was measured, so that the call can be repeated after an interrupt. The caller
             removes it once the profile is saved; this call removes it if no calibration fits the measurements.
         progress: Function that is told the share done, in [0, 1].
+        on_estimate: Function that is told the least and the most seconds that measuring will take, before it starts.
         measure: Function that measures the networks of a session, see `run_session`.
 
     Raises:
@@ -67,7 +70,7 @@ def profile_space(
     """
     mode = make_mode(device, space.input, execution=execution, dtype=dtype, batch=batch, memory_format=memory_format)
     path = None if checkpoint is None else Path(checkpoint)
-    return _measure_space(space, device, mode, float(seconds), float(share), seed, path, progress, measure)
+    return _measure_space(space, device, mode, float(seconds), float(share), seed, path, progress, on_estimate, measure)
 
 
 def profile_name(space: str, device: DeviceKind, mode: Mode) -> str:
@@ -90,11 +93,12 @@ def write_profile(
     share: float,
     seed: int,
     progress: Callable[[float], None] = lambda _: None,
+    on_estimate: Callable[[float, float], None] | None = None,
     measure: MeasureNetworks = measure_in_subprocess,
 ) -> LatencyProfile:
     """Measure a space and write its profile; after an interrupt, repeat the call to continue. See `profile_space`."""
     checkpoint = checkpoint_path(path)
-    profile = _measure_space(space, device, mode, seconds, share, seed, checkpoint, progress, measure)
+    profile = _measure_space(space, device, mode, seconds, share, seed, checkpoint, progress, on_estimate, measure)
     profile.save(path)
     checkpoint.unlink()
     return profile
@@ -109,6 +113,7 @@ def _measure_space(
     seed: int,
     path: Path | None,
     progress: Callable[[float], None],
+    on_estimate: Callable[[float, float], None] | None,
     measure: MeasureNetworks,
 ) -> LatencyProfile:
     if not 0 < share <= 1 or not 0 < seconds < float("inf"):
@@ -128,8 +133,24 @@ def _measure_space(
     )
     done = ProfileCheckpoint.read(path, task)
     done = replace(done, invocations=done.invocations + (len(done.sessions) < SESSIONS))
+    start = time.monotonic()
     parts = _open_rounds(backend, plan, done, lambda ready: progress(_PREPARING * ready))
+    build_seconds = (time.monotonic() - start) / len(plan.parts)
     _save(done, path)  # before anything is measured, to find out now if the folder cannot be written to
+    if on_estimate is not None and len(done.sessions) < SESSIONS:
+        start_seconds = start_ahead() if measure is measure_in_subprocess else 0.0
+        with backend.running():
+            parts.warm_up()
+        on_estimate(
+            *expected_seconds(
+                plan,
+                parts.sample_seconds,
+                seconds=seconds,
+                done=len(done.sessions),
+                start_seconds=start_seconds,
+                build_seconds=build_seconds,
+            )
+        )
     for number in range(len(done.sessions), SESSIONS):
 
         def report(share_done: float, number: int = number) -> None:

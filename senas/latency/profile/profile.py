@@ -180,18 +180,28 @@ class LatencyProfile:
             ("mode.execution", mode.execution, mode.execution if execution is None else execution),
             ("mode.dtype", mode.dtype, mode.dtype if dtype is None else dtype),
             ("mode.batch", mode.batch, mode.batch if batch is None else batch),
-            ("code.se", current_digest(self.code.se), network_code().se),
         )
         for name, found, need in needed:
             if found != need:
                 raise ProfileError(f"{where}: {name}: found {found}, the search needs {need}")
+        self.require_reliable()
+        for part in space.parts:
+            self.part_features(part)
+
+    def require_reliable(self) -> None:
+        """Check that the predictions are of networks as this version builds them, and precise enough.
+
+        Raises:
+            ProfileError: Another SE implementation, or a mean error above the profile's limit.
+        """
+        where, found, needed = f"profile of space {self.space.name}", current_digest(self.code.se), network_code().se
+        if found != needed:
+            raise ProfileError(f"{where}: code.se: found {found}, this version of senas needs {needed}")
         if self.validation.mean_error > self.validation.limit:
             raise ProfileError(
                 f"{where}: validation.mean_error: found {self.validation.mean_error:.2%}, allowed: at most its own "
                 f"limit of {self.validation.limit:.2%}; measure it again when the machine is less busy"
             )
-        for part in space.parts:
-            self.part_features(part)
 
     def software_changes(self) -> list[str]:
         """Return the software that differs from what the profile was made with, such as `torch 2.12.0, here 2.13.0`.
