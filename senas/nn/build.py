@@ -82,7 +82,7 @@ def build(operation: Operation, in_shape: Shape, *, inplace: bool = False) -> nn
         case PadChannels(channels):
             return modules.PadChannelsModule(channels - in_shape.channels)
         case Shuffle(groups):
-            return nn.ChannelShuffle(groups)
+            return modules.ShuffleModule(groups)
         case Scale(factor):
             return modules.ScaleModule(factor)
     raise TypeError(f"no torch module for {operation}")  # an operation that has no case above

@@ -14,7 +14,8 @@ from senas.nn.se import SqueezeExcite
 class FusedSqueezeExcite(nn.Module):
     """SE block for inference on CUDA, with the weights of another.
 
-    It computes gates in fp32 whatever the type of the weights, and has no backward pass.
+    It computes gates in fp32 whatever the type of the weights, has no backward pass, and does not run hooks of its
+    layers.
 
     Args:
         block: Block to take weights and functions from; its squeeze is not "none".

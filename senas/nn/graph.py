@@ -26,10 +26,10 @@ _MODULES: dict[type[nn.Module], str] = {
     nn.MaxPool2d: "max_pool",
     nn.Flatten: "flatten",
     nn.Dropout: "dropout",
-    nn.ChannelShuffle: "shuffle",
     modules.SubsampleModule: "subsample",
     modules.ShiftModule: "shift",
     modules.PadChannelsModule: "pad_channels",
+    modules.ShuffleModule: "shuffle",
     modules.ScaleModule: "scale",
 }
 _FUNCTIONS = {

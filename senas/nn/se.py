@@ -3,11 +3,9 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.module import _has_any_global_hook
 
 from senas.architecture import SEConfig
-
-_SQUEEZES = {"avg": F.adaptive_avg_pool2d, "max": F.adaptive_max_pool2d}
-_EXCITATIONS = {"sigmoid": torch.sigmoid, "hardsigmoid": F.hardsigmoid, "tanh": torch.tanh, "relu": F.relu}
 
 
 class SqueezeExcite(nn.Module):
@@ -17,9 +15,9 @@ class SqueezeExcite(nn.Module):
     squeeze the two layers become 1x1 convolutions on the full map and the gate varies over space (section 7.1).
 
     At batch size 1 the time of a block is mostly call overhead. It therefore uses linear layers on the squeezed vector,
-    and calls functions rather than torch modules. Its time divided by that of the common formulation (mean, 1x1
-    convolutions; numerically equal), measured by `scripts/benchmark_se.py`, median over the shapes of SE-ResNet-50,
-    fp32, one core of an AMD EPYC, torch 2.13:
+    and calls functions rather than torch modules, unless a layer has hooks or is no longer an `nn.Linear`. Its time
+    divided by that of the common formulation (mean, 1x1 convolutions; numerically equal), measured by
+    `scripts/benchmark_se.py`, median over the shapes of SE-ResNet-50, fp32, one core of an AMD EPYC, torch 2.13:
 
     | batch, pass             | eager, NCHW | channels_last | compiled, NCHW | channels_last |
     | ----------------------- | ----------- | ------------- | -------------- | ------------- |
@@ -41,7 +39,7 @@ class SqueezeExcite(nn.Module):
     def __init__(self, channels: int, config: SEConfig):
         super().__init__()
         hidden = config.hidden(channels)
-        self.squeeze, self.excitation = config.squeeze, config.excitation  # names: some functions cannot be pickled
+        self.squeeze, self.excitation = config.squeeze, config.excitation
         if config.squeeze != "none":
             self.reduce: nn.Linear | nn.Conv2d = nn.Linear(channels, hidden, bias=config.bias)
             self.expand: nn.Linear | nn.Conv2d = nn.Linear(hidden, channels, bias=config.bias)
@@ -51,10 +49,41 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Recalibrate (B, C, H, W) to (B, C, H, W)."""
-        reduce, expand, gate = self.reduce, self.expand, _EXCITATIONS[self.excitation]
-        if self.squeeze == "none":
-            return x * gate(expand(reduce(x).relu_()))
-        pooled = _SQUEEZES[self.squeeze](x, 1)  # (B, C, 1, 1)
-        hidden = F.linear(pooled.flatten(1), reduce.weight, reduce.bias).relu_()  # (B, hidden)
-        scale = gate(F.linear(hidden, expand.weight, expand.bias))  # (B, C)
-        return x * scale.view_as(pooled)
+        pooled = squeezed = x
+        if self.squeeze != "none":
+            pooled = F.adaptive_avg_pool2d(x, 1) if self.squeeze == "avg" else F.adaptive_max_pool2d(x, 1)
+            squeezed = pooled.flatten(1)  # (B, C)
+        if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
+            # TorchScript compiles no function of modules.
+            scale = self.expand(self.reduce(squeezed).relu_())
+        else:
+            scale = _bottleneck(self.reduce, self.expand, squeezed)
+        return x * _excite(scale, self.excitation).view_as(pooled)
+
+
+def _bottleneck(reduce: nn.Module, expand: nn.Module, x: Tensor) -> Tensor:
+    """Return expand(relu(reduce(x))), without the microsecond that calling a module takes where nothing observes it."""
+    if (
+        _has_any_global_hook()
+        or reduce._forward_hooks
+        or reduce._forward_pre_hooks
+        or reduce._backward_hooks
+        or reduce._backward_pre_hooks
+        or expand._forward_hooks
+        or expand._forward_pre_hooks
+        or expand._backward_hooks
+        or expand._backward_pre_hooks
+    ):
+        return expand(reduce(x).relu())  # not in place, which backward hooks forbid
+    if type(reduce) is nn.Linear and type(expand) is nn.Linear:  # neither quantised nor replaced
+        return F.linear(F.linear(x, reduce.weight, reduce.bias).relu_(), expand.weight, expand.bias)
+    return expand(reduce(x).relu_())
+
+
+def _excite(x: Tensor, excitation: str) -> Tensor:
+    """Apply an excitation function, chosen by comparisons since TorchScript has no dictionaries of functions."""
+    if excitation == "sigmoid":
+        return torch.sigmoid(x)
+    if excitation == "hardsigmoid":
+        return F.hardsigmoid(x)
+    return torch.tanh(x) if excitation == "tanh" else F.relu(x)

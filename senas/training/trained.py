@@ -99,16 +99,22 @@ class TrainedNetwork(Network):
             RunError: The mean and deviation of the training images were not kept.
             DataError: Images of another type.
         """
+        if not torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
+            self._require_usable(images)
+        pixels = images.to(self.mean.device).float()
+        return ((pixels - self.mean.float()) / self.deviation.float()).to(self.mean.dtype)
+
+    def _require_usable(self, images: Tensor) -> None:
+        """Raise the errors of `preprocess`, which TorchScript cannot compile."""
         if self.description is None:
             raise RunError(f"network: found no {NETWORK_FILE}, expected one with the mean and deviation of its images")
         if images.dtype != torch.uint8 or images.ndim != 4:
             raise DataError(f"images: found {tuple(images.shape)} of {images.dtype}, expected (B, C, H, W) of uint8")
-        weight = next(self.parameters())
-        return ((images.to(weight.device).float() - self.mean.float()) / self.deviation.float()).to(weight.dtype)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, size, size) to logits (B, classes)."""
-        return super().forward(self.preprocess(images) if images.dtype == torch.uint8 else images)
+        normalised = self.preprocess(images) if images.dtype == torch.uint8 else images
+        return self.head(self.cells(self.stem(normalised)))  # TorchScript cannot compile super().forward
 
     @torch.inference_mode()
     def predict(self, image: "Path | str | Image | np.ndarray | Tensor") -> dict[str, float]:

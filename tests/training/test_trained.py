@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -82,21 +83,28 @@ def test_what_is_no_image_is_refused(folder, image, message):
     assert message in str(caught.value)
 
 
-def test_a_loaded_network_can_be_copied_pickled_traced_and_cast(folder):
+def test_a_loaded_network_can_be_copied_pickled_traced_compiled_quantised_and_cast(folder):
     network, images = load_network(folder), dataset().test.images
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates some of its tools
         expected = network(images)
         for same in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
             torch.testing.assert_close(same(images), expected)
             same.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             torch.testing.assert_close(same(images), expected)
             assert same.classes == network.classes
-        half = copy.deepcopy(network).to(torch.bfloat16)
-        assert half(images).dtype == torch.bfloat16
-        assert float((half(images).argmax(1) == expected.argmax(1)).float().mean()) > 0.9
         traced = torch.jit.trace(network, images[:3])
         assert isinstance(traced, torch.jit.ScriptModule)
         torch.testing.assert_close(traced(images), expected)
+        scripted = torch.jit.script(network)
+        torch.testing.assert_close(scripted(images), expected)
+        torch.testing.assert_close(scripted(network.preprocess(images)), expected)
+        quantised = torch.ao.quantization.quantize_dynamic(network)
+        assert float((quantised(images).argmax(1) == expected.argmax(1)).float().mean()) > 0.9
+        for dtype in (torch.bfloat16, torch.half):
+            cast = copy.deepcopy(network).to(dtype)
+            assert cast(images).dtype == dtype
+            assert float((cast(images).argmax(1) == expected.argmax(1)).float().mean()) > 0.9
         exported = torch.export.export(network, (images[:3],), dynamic_shapes=({0: torch.export.Dim("batch")},))
         torch.testing.assert_close(exported.module()(images), expected)
 

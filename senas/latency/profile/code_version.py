@@ -7,11 +7,13 @@ from senas.io import source_digest
 
 # Digests that profiles recorded for earlier forms of its code, and those of the same networks today.
 _SAME_CODE = {
-    "5dba4217929ea87f": "2352b7aa8eb61e32",
-    "df3be19eda514465": "eb7b927665dd3c32",
-    "011ef29dce66ecc6": "eb7b927665dd3c32",
-    "2cd506383bc7871c": "eb7b927665dd3c32",
-    "497459c601b62d83": "eb7b927665dd3c32",
+    "5dba4217929ea87f": "3c8ee8bfda18fe9e",
+    "2352b7aa8eb61e32": "3c8ee8bfda18fe9e",
+    "df3be19eda514465": "a599cc5dc36ab85f",
+    "011ef29dce66ecc6": "a599cc5dc36ab85f",
+    "2cd506383bc7871c": "a599cc5dc36ab85f",
+    "497459c601b62d83": "a599cc5dc36ab85f",
+    "eb7b927665dd3c32": "a599cc5dc36ab85f",
 }
 
 
