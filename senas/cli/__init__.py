@@ -9,6 +9,7 @@ from typer import Option
 
 from senas.cli.complexity import complexity
 from senas.cli.data import data
+from senas.cli.export import export
 from senas.cli.front import front
 from senas.cli.plot import plot
 from senas.cli.predict import predict
@@ -46,7 +47,7 @@ def options(
     """
 
 
-for command in (spaces, data, search, resume, front, plot, retrain, predict, profile, complexity):
+for command in (spaces, data, search, resume, front, plot, retrain, predict, export, profile, complexity):
     app.command()(command)
 
 

@@ -17,9 +17,9 @@ SpaceArgument = Annotated[str, Argument(metavar="SPACE", help="Shipped space (se
 ClassesOption = Annotated[int | None, Option(help="Number of classes; by default that of the space's file.")]
 RunArgument = Annotated[Path, Argument(metavar="RUN", help="Folder of a run.")]
 EpochsOption = Annotated[int, Option(help="Passes over the training set.")]
-_DATA_HELP = "Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR."
-DataArgument = Annotated[str, Argument(metavar="DATA", help=_DATA_HELP)]
-DataOption = Annotated[str, Option(help=_DATA_HELP)]
+DATA_HELP = "Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR."
+DataArgument = Annotated[str, Argument(metavar="DATA", help=DATA_HELP)]
+DataOption = Annotated[str, Option(help=DATA_HELP)]
 DeviceOption = Annotated[str, Option(help="Device: cpu or cuda.")]
 ExecutionOption = Annotated[
     str | None, Option(help="Execution of the measured networks: eager or compiled; on CUDA graph or eager.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from check_export import settled
 from test_modules import EVERY_SE
 from torch import Tensor, nn
 
@@ -18,16 +19,6 @@ from senas.nn.network import Network, build_network
 from senas.nn.se import SqueezeExcite
 
 BLOCKS = [se for se in EVERY_SE if se.integration == "standard"]
-
-
-def trained_like(network: nn.Module, images: Tensor) -> nn.Module:
-    """The network in evaluation mode, with batch norms that have seen these images."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the mean over all batches, here one
-    with torch.no_grad():
-        network.train()(images)
-    return network.eval()
 
 
 def older_onnx(network: nn.Module, images: Tensor) -> Tensor:
@@ -46,8 +37,8 @@ def exported(network: nn.Module, images: Tensor) -> Tensor:
     return torch.export.export(network, (images[:2],), dynamic_shapes=(batch,)).module()(images)
 
 
-# Each returns the logits of a network that a tool has changed, with the largest relative difference allowed: networks of
-# random weights amplify the rounding of number formats.
+# Each returns the logits of a network that a tool has changed, with the largest relative difference allowed: networks
+# of random weights amplify the rounding of number formats.
 TOOLS: dict[str, tuple[float, Callable[[nn.Module, Tensor], Tensor]]] = {
     "deepcopy": (0, lambda network, x: copy.deepcopy(network)(x)),
     "pickle": (0, lambda network, x: pickle.loads(pickle.dumps(network))(x)),
@@ -68,7 +59,7 @@ TOOLS: dict[str, tuple[float, Callable[[nn.Module, Tensor], Tensor]]] = {
 def check(tool: str, name: str, size: int) -> None:
     images = torch.randn(16, 3, size, size, generator=torch.Generator().manual_seed(0))
     arch = reference(name, se=SEConfig(reduction=4, squeeze="max", excitation="tanh"), input_size=size)
-    network = trained_like(build_network(arch), images)
+    network = settled(build_network(arch), images)
     (allowed, use), images = TOOLS[tool], images[:3]
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates some of its tools
