@@ -11,7 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -35,9 +35,11 @@ BATCH = 32
 NetworkKind = TypeVar("NetworkKind", bound=nn.Module)
 
 
-def architectures(size: int, random: int, seed: int) -> Iterator[tuple[str, Architecture]]:
-    """Yield every reference, with an SE block in each cell, then random architectures of the spaces in turn."""
-    for name in REFERENCES:
+def architectures(
+    references: Iterable[str], random: int, *, size: int, seed: int
+) -> Iterator[tuple[str, Architecture]]:
+    """Yield references with an SE block in each cell, then random architectures of the spaces in turn."""
+    for name in references:
         yield name, at_most(reference(name, se=SEConfig(reduction=4)), size)
     rng, names = np.random.default_rng(seed), list(shipped_spaces())
     for number in range(random):
@@ -129,13 +131,14 @@ def main() -> None:
     """Print a line for each network and format, and exit with 1 if one disagrees."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--format", nargs="+", choices=FORMATS, default=["onnx"], help="Formats.")
+    parser.add_argument("--reference", nargs="*", choices=REFERENCES, default=list(REFERENCES), help="References.")
     parser.add_argument("--random", type=int, default=30, help="Number of random architectures.")
     parser.add_argument("--size", type=int, default=80, help="Largest size of images; 224 is that of ImageNet.")
     parser.add_argument("--images", type=int, default=32, help="Number of images.")
     parser.add_argument("--seed", type=int, default=0, help="Random seed of the architectures.")
     arguments = parser.parse_args()
     worst, failed = 0.0, 0
-    for name, arch in architectures(arguments.size, arguments.random, arguments.seed):
+    for name, arch in architectures(arguments.reference, arguments.random, size=arguments.size, seed=arguments.seed):
         images = random_images(arguments.images, arch)
         for format_name in arguments.format:
             start = time.monotonic()
