@@ -4,7 +4,7 @@ Weights are random, and batch norms have seen the random images. Each network is
 runtime on batches of 1, 3 and 32 and on all images, and compared, as `senas export` does. Then the variance of one of
 its batch norms is multiplied by 4, and the file, now wrong, must be recognised.
 
-    python scripts/check_export.py --format onnx torch --random 30 --size 80
+    python scripts/check_export.py --format onnx torch --random 30 --size 96
 """
 
 import argparse
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--format", nargs="+", choices=FORMATS, default=["onnx"], help="Formats.")
     parser.add_argument("--reference", nargs="*", choices=REFERENCES, default=list(REFERENCES), help="References.")
     parser.add_argument("--random", type=int, default=30, help="Number of random architectures.")
-    parser.add_argument("--size", type=int, default=80, help="Largest size of images; 224 is that of ImageNet.")
+    parser.add_argument("--size", type=int, default=96, help="Largest size of images.")
     parser.add_argument("--images", type=int, default=32, help="Number of images.")
     parser.add_argument("--seed", type=int, default=0, help="Random seed of the architectures.")
     arguments = parser.parse_args()
