@@ -1,5 +1,6 @@
 """`senas export`: a retrained network as a file that a runtime reads, checked before it is kept."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -49,9 +50,8 @@ def _network_folder(source: Path, pick: str | None) -> Path:
         if pick is not None:
             raise OptionError(f"--pick: found {pick} beside {source}, which is one network, expected a run")
         return source
-    folder = source / "retrain" / Run(source).pick(pick or "best").architecture.digest
-    if not folder.exists():
-        raise RunError(
-            f"{folder}: missing, the network was not retrained: senas retrain {source} --pick {pick or 'best'}"
-        )
+    folder = source / "retrain" / Run(source).pick(pick or "best").digest
+    if not (folder / "network.json").exists():  # the last file that retraining writes but for the result
+        command = shlex.join(["senas", "retrain", str(source), "--pick", pick or "best"])
+        raise RunError(f"{folder}: found no network.json, expected a retrained network: {command}")
     return folder

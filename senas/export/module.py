@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from senas.errors import ExportFailedError, RunError
 from senas.export.agreement import Agreement, Batches, compare, require_batch_sizes
-from senas.export.formats import ExportFormat, LoadedFile, Program, require_format
+from senas.export.formats import LoadedFile, Program, require_format
+from senas.export.refusals import refused_as
 from senas.io import os_reason, replacing
 from senas.version import __version__
 
@@ -62,9 +63,11 @@ def export_module(
     kept = {**metadata, "senas": __version__, "torch": torch.__version__}
     try:
         with replacing(path) as file, torch.inference_mode(False), torch.no_grad():
-            program = _convert(chosen, module, first[0])
-            _rewrite(file, program, kept)
-            loaded = chosen.load(Path(file.name), tuple(kept))
+            with refused_as("network: cannot be converted"):
+                program = chosen.convert(module, first[0])
+                _rewrite(file, program, kept)
+            with refused_as("file: the runtime does not load it"):
+                loaded = chosen.load(Path(file.name), tuple(kept))
             require_batch_sizes(module, loaded, first[0])
             agreement = compare(module, loaded, chain([first], batches))
             agreement.require(f"{agreement.images} images")
@@ -74,17 +77,6 @@ def export_module(
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({os_reason(error)}); choose another folder") from None
     return ExportedModule(path=path, runtime=loaded.runtime, agreement=agreement)
-
-
-def _convert(chosen: ExportFormat, module: nn.Module, images: Tensor) -> Program:
-    """Return the program of a module; whatever torch refuses in it is an `ExportFailedError` of one line."""
-    try:
-        return chosen.convert(module, images)
-    except ExportFailedError:
-        raise
-    except Exception as error:  # torch's exporters raise errors of many types
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ExportFailedError(f"network: cannot be converted ({reason})") from error
 
 
 def _rewrite(file: BinaryIO, program: Program, metadata: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ def test_a_network_of_a_run_is_exported_and_the_printed_lines_run_it(cli, run, n
     trial = run.pick("best")
     status, out, err = cli("export", "runs/x", "--pick", trial.number, "--format", name)
     assert (status, out) == (2, "")
-    assert f"missing, the network was not retrained: senas retrain runs/x --pick {trial.number}" in err
+    assert f"found no network.json, expected a retrained network: senas retrain runs/x --pick {trial.number}" in err
     folder = run.folder / "retrain" / trial.digest
     data = senas.load_data("digits", trial.architecture.input)
     result = senas.retrain(trial.architecture, data=data, recipe=senas.Recipe(epochs=1), out=folder)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from senas.errors import ExportFailedError, OptionError, RunError
 from senas.export.agreement import TOLERANCE, compare
 from senas.export.formats import FORMATS, require_format
 from senas.export.module import export_module
+from senas.export.onnx_format import OnnxFile
 from senas.export.usage import usage_lines
 
 pytest.importorskip("onnxruntime")
@@ -79,6 +81,20 @@ def test_a_file_computes_what_the_module_computes_at_any_batch_size_and_keeps_it
         "accuracy_file": agreement.accuracy_file,
     }
     assert agreement.largest_relative_difference < 1e-5
+    if name == "onnx":
+        assert int(FORMATS[name].load(path, ("opset",)).metadata["opset"]) >= 18
+
+
+def test_a_file_that_its_runtime_does_not_load_is_not_written(tmp_path, monkeypatch):
+    def unreadable(path: Path, _keys: tuple[str, ...]):
+        return OnnxFile(path)  # which a program of torch is not
+
+    monkeypatch.setitem(FORMATS, "torch", replace(FORMATS["torch"], load=unreadable))
+    with pytest.raises(ExportFailedError, match=r"file: the runtime does not load it \(.*\); the file was not written"):
+        export_module(
+            small(), tmp_path / "network.pt2", format_name="torch", batches=batches(3), data="noise", metadata={}
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_tells_no_paths_and_no_images_of_the_machine_that_made_it(tmp_path):
