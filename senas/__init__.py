@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from senas.training import Split as Split
     from senas.training import TrainedNetwork as TrainedNetwork
     from senas.training import TrainingEvaluator as TrainingEvaluator
+    from senas.training import export_network as export_network
     from senas.training import load_data as load_data
     from senas.training import load_network as load_network
     from senas.training import plan_loading as plan_loading

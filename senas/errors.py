@@ -52,6 +52,10 @@ class TrainingDivergedError(FailedError):
     """Error for a training whose loss is no longer a finite number."""
 
 
+class ExportFailedError(FailedError):
+    """Error for a network that has no file in a format which computes what it computes; none was written."""
+
+
 def one_of(value: str, allowed: Iterable[str]) -> str:
     """Return the part of an error message that names a wrong value, the allowed ones and the most similar of them.
 

@@ -20,6 +20,7 @@ LAYERS = [
     ["architecture"],
     ["spaces"],
     ["nn"],
+    ["export"],
     ["latency"],
     ["costs"],
     ["training"],
@@ -37,7 +38,9 @@ ALLOWED = {
     "ray": ["execution"],
     "nni": ["strategies", "execution", "testing"],
     "fvcore": ["costs.flops"],
-    "torch": ["nn", "latency", "costs.flops", "training", "execution.worker", "cli"],
+    "onnx": ["export"],
+    "onnxruntime": ["export"],
+    "torch": ["nn", "export", "latency", "costs.flops", "training", "execution.worker", "cli"],
     "typer": ["cli"],
     "rich": ["report", "cli"],
 }

@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from senas.cli.complexity import complexity
 from senas.cli.data import data
+from senas.cli.export import export
 from senas.cli.front import front
 from senas.cli.help import HelpCommand, where_described
 from senas.cli.plot import plot
@@ -54,6 +55,7 @@ _COMMANDS = {  # each with what does the same in Python
     plot: "senas.Run",
     retrain: "senas.retrain",
     predict: "senas.load_network",
+    export: "senas.export_network",
     profile: "senas.profile_space",
     complexity: "senas.complexity",
 }

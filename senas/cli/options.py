@@ -19,9 +19,9 @@ ClassesOption = Annotated[
 ]
 RunArgument = Annotated[Path, Argument(metavar="RUN", help="Folder of a run.")]
 EpochsOption = Annotated[int, Option(metavar="N", help="Passes over the training set.")]
-_DATA_HELP = "Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR."
-DataArgument = Annotated[str, Argument(metavar="DATA", help=_DATA_HELP)]
-DataOption = Annotated[str, Option(metavar="DATA", help=_DATA_HELP)]
+DATA_HELP = "Data set: digits, cifar10, cifar100, npz:FILE or imagefolder:DIR."
+DataArgument = Annotated[str, Argument(metavar="DATA", help=DATA_HELP)]
+DataOption = Annotated[str, Option(metavar="DATA", help=DATA_HELP)]
 StreamOption = Annotated[
     bool | None,
     Option(

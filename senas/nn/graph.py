@@ -41,7 +41,6 @@ _FUNCTIONS = {
     torch.tanh: "tanh",
     F.hardsigmoid: "hardsigmoid",
     F.relu: "relu",
-    F.linear: "linear",
     F.adaptive_avg_pool2d: "global_avg_pool",
     F.adaptive_max_pool2d: "global_max_pool",
 }

@@ -62,7 +62,10 @@ class SqueezeExcite(nn.Module):
 
 
 def _bottleneck(reduce: nn.Module, expand: nn.Module, x: Tensor) -> Tensor:
-    """Return expand(relu(reduce(x))), without the microsecond that calling a module takes where nothing observes it."""
+    """Return expand(relu(reduce(x))), without the microsecond that calling a module takes where nothing observes it.
+
+    Hooks, `torch.fx` and layers that were replaced, as by quantised ones, need the call.
+    """
     if (
         _has_any_global_hook()
         or reduce._forward_hooks
@@ -75,7 +78,7 @@ def _bottleneck(reduce: nn.Module, expand: nn.Module, x: Tensor) -> Tensor:
         or expand._backward_pre_hooks
     ):
         return expand(reduce(x).relu())  # not in place, which backward hooks forbid
-    if type(reduce) is nn.Linear and type(expand) is nn.Linear:  # neither quantised nor replaced
+    if type(x) is Tensor and type(reduce) is nn.Linear and type(expand) is nn.Linear:
         return F.linear(F.linear(x, reduce.weight, reduce.bias).relu_(), expand.weight, expand.bias)
     return expand(reduce(x).relu_())
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from senas.training.data.statistics import pixel_statistics as pixel_statistics
     from senas.training.evaluator import Evaluate as Evaluate
     from senas.training.evaluator import TrainingEvaluator as TrainingEvaluator
+    from senas.training.exporting import ExportReport as ExportReport
+    from senas.training.exporting import export_network as export_network
     from senas.training.loop import TrainingPosition as TrainingPosition
     from senas.training.recipe import Recipe as Recipe
     from senas.training.retraining import retrain as retrain

@@ -86,7 +86,7 @@ class TrainedNetwork(Network):
 
     def __init__(self, arch: Architecture, description: NetworkDescription | None):
         super().__init__(arch)
-        self.input, self.description = arch.input, description
+        self.architecture, self.input, self.description = arch, arch.input, description
         self.classes = description.classes if description else name_classes(None, arch.head.classes)
         statistics = (description.mean, description.deviation) if description else ((0.0,), (1.0,))
         for name, values in zip(("mean", "deviation"), statistics, strict=True):
