@@ -5,6 +5,7 @@ import operator
 import networkx as nx
 import torch
 from torch import fx, nn
+from torch._C._nn import adaptive_avg_pool2d
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional as F
@@ -41,7 +42,7 @@ _FUNCTIONS = {
     torch.tanh: "tanh",
     F.hardsigmoid: "hardsigmoid",
     F.relu: "relu",
-    F.adaptive_avg_pool2d: "global_avg_pool",
+    adaptive_avg_pool2d: "global_avg_pool",
     F.adaptive_max_pool2d: "global_max_pool",
 }
 _METHODS = {"flatten": "flatten", "relu_": "relu", "view_as": "reshape"}
