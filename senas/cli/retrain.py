@@ -104,3 +104,4 @@ def retrain(
     for file in ("architecture.json", "weights.safetensors", "network.json", "result.json"):
         typer.echo(str(folder / file))
     next_command("senas", "predict", str(folder), "IMAGE")
+    next_command("senas", "export", str(folder))
