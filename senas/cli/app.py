@@ -1,5 +1,7 @@
 """Commands by name, and their exit codes."""
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -84,6 +86,9 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:  # wrong usage: a missing argument, an unknown option
         format_message = getattr(error, "format_message", None)
         return _fail(format_message() if format_message else str(error), 2)
+    except BrokenPipeError:  # whoever read the output has what it wanted, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere
+        return 0
     except OSError as error:  # a path that cannot be used as it was asked to
         return _fail(f"{error.filename or 'file system'}: {(error.strerror or str(error)).lower()}", 2)
     return 0

@@ -12,9 +12,16 @@ if TYPE_CHECKING:
 
 
 def load_and_tell(
-    data: str, network_input: "Input", *, stream: bool | None, skip_damaged: int
+    data: str, network_input: "Input", *, stream: bool | None, skip_damaged: int, before: "Loading | None" = None
 ) -> "tuple[Dataset, Loading]":
     """Load a data set; print beforehand how much memory it takes, show progress, and print how it was understood.
+
+    Args:
+        data: Name of the data set.
+        network_input: Input of the network.
+        stream: Whether to stream the images of a folder; `None` for what was done before, or for what memory allows.
+        skip_damaged: Number of damaged images to leave out, beside those that were left out before.
+        before: How the search loaded the same data, if one did.
 
     Raises:
         DataError: See `senas.load_data` and `senas.plan_loading`.
@@ -22,7 +29,14 @@ def load_and_tell(
     from senas.training import load_data, plan_loading
 
     with _counting("decoding", "images") as progress:
-        plan = plan_loading(data, network_input, streamed=stream, skip_damaged=skip_damaged, progress=progress)
+        plan = plan_loading(
+            data,
+            network_input,
+            streamed=before.streamed if before and stream is None else stream,
+            skip_damaged=skip_damaged,
+            skip=before.skip if before else (),
+            progress=progress,
+        )
         for line in plan.lines:
             progress_console().print(line, markup=False)
         loaded = load_data(data, network_input, plan.loading, progress=progress)

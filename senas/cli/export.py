@@ -1,14 +1,13 @@
 """`senas export`: a retrained network as a file that a runtime reads, checked before it is kept."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
+from senas.cli.networks import trained_folder
 from senas.cli.options import DATA_HELP, PickOption, SkipDamagedOption
-from senas.errors import OptionError, RunError
 
 
 def export(
@@ -27,8 +26,11 @@ def export(
     out: Annotated[Path | None, Option(metavar="DIR", help="Folder to write; by default that of the network.")] = None,
 ) -> None:
     """Write a network to a file, run it in its runtime, and compare it with PyTorch."""
-    folder = _network_folder(source, pick)
+    from senas.export import require_format
     from senas.training import export_network
+
+    require_format(format_name)
+    folder = trained_folder(source, pick)
 
     report = export_network(folder, format=format_name, out=out, data=data, skip_damaged=skip_damaged)
     found = report.agreement
@@ -41,18 +43,3 @@ def export(
     typer.echo("to run it on an image file, without senas:")
     for line in report.usage:
         typer.echo(line)
-
-
-def _network_folder(source: Path, pick: str | None) -> Path:
-    """Return the folder of a retrained network: the source itself, or that of a trial of a run."""
-    from senas.runs import JOURNAL_FILE, Run
-
-    if not (source / JOURNAL_FILE).exists():
-        if pick is not None:
-            raise OptionError(f"--pick: found {pick} beside {source}, which is one network, expected a run")
-        return source
-    folder = source / "retrain" / Run(source).pick(pick or "best").digest
-    if not (folder / "network.json").exists():  # the last file that retraining writes but for the result
-        command = shlex.join(["senas", "retrain", str(source), "--pick", pick or "best"])
-        raise RunError(f"{folder}: found no network.json, expected a retrained network: {command}")
-    return folder

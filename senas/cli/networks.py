@@ -1,5 +1,6 @@
 """Networks and profiles as they are named on the command line."""
 
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -65,6 +66,28 @@ def profile_at_hand(
             raise
         return None, f"no latency by the profile of the run: {error}"
     return profile, None
+
+
+def trained_folder(source: Path, pick: str | None) -> Path:
+    """Return the folder of a retrained network: the source itself, or that of a trial of a run.
+
+    Raises:
+        SenasError: Neither of them, or a run that has no such retrained network.
+    """
+    from senas.runs import JOURNAL_FILE, Run
+
+    if not source.is_dir():
+        raise RunError(f"{source}: no such folder, expected that of a retrained network, or of a run with one in it")
+    if not (source / JOURNAL_FILE).exists():
+        _refuse("--pick", pick, f"{source}, which is not a run")
+        if not (source / _ARCHITECTURE_FILE).exists():
+            raise RunError(f"{source}: found no {_ARCHITECTURE_FILE}, expected the folder of a retrained network")
+        return source
+    folder = source / "retrain" / Run(source).pick(pick or "best").digest
+    if not (folder / "network.json").exists():  # the last file that retraining writes but for the result
+        command = shlex.join(["senas", "retrain", str(source), "--pick", pick or "best"])
+        raise RunError(f"{folder}: found no network.json, expected a retrained network: {command}")
+    return folder
 
 
 def _refuse(option: str, value: str | None, beside: str) -> None:

@@ -8,20 +8,25 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from senas.cli.options import JsonOption
+from senas.cli.networks import trained_folder
+from senas.cli.options import JsonOption, PickOption
 from senas.errors import OptionError
 from senas.io import brief
 
 
 def predict(
-    folder: Annotated[Path, Argument(metavar="FOLDER", help="Folder of a retrained network.")],
+    source: Annotated[
+        Path, Argument(metavar="FOLDER|RUN", help="Folder of a retrained network, or of a run with one in it.")
+    ],
     images: Annotated[list[Path], Argument(metavar="IMAGE...", help="Image files.")],
-    top: Annotated[int, Option(metavar="N", help="Number of classes to print for each image.")] = 3,
+    pick: PickOption = None,
+    top: Annotated[int, Option(metavar="N", help="Number of classes to print for each image; --json prints all.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
     """Print the most probable classes of images."""
     if top < 1:
         raise OptionError(f"--top: found {top}, allowed: at least 1")
+    folder = trained_folder(source, pick)
     from senas.training import load_network
 
     with warnings.catch_warnings():

@@ -41,6 +41,7 @@ def profile(
     """
     from senas.latency import make_mode
     from senas.spaces import load_space
+    from senas.training import DIGITS
 
     loaded, batches = load_space(space, classes=classes), tuple(batch or (1,))
     if out is not None and len(batches) > 1:
@@ -95,4 +96,6 @@ def profile(
         typer.echo(summarize_se_costs(costs))
     for path, _ in measured:
         typer.echo(str(path))
-    next_command("senas", "search", space, "--profile", str(measured[0][0]), "--latency-budget", "70%")
+    data = [] if loaded.input == DIGITS else ["--data", "DATA"]
+    head = [] if classes is None else ["--classes", str(classes)]
+    next_command("senas", "search", space, *head, *data, "--profile", str(measured[0][0]), "--latency-budget", "70%")

@@ -59,7 +59,7 @@ def retrain(
         if pick is not None:
             raise OptionError(f"--pick: found {pick} beside {source}, which is one architecture, expected a run")
         arch, name, home, recipe = Architecture.load(source), data or "digits", Path("retrain"), Recipe(epochs=epochs)
-        run = None
+        run = before = None
     else:
         run = Run(source)
         trained = run.record.training
@@ -71,13 +71,14 @@ def retrain(
             source / "retrain",
         )
         recipe = replace(trained.recipe, epochs=epochs) if trained else Recipe(epochs=epochs)
+        before = trained.loading if trained and data is None else None
     folder = out or home / arch.digest
     profiled, problem = profile_at_hand(arch, profile, run)
     check_device(device)
-    loaded, _ = load_and_tell(name, arch.input, stream=stream, skip_damaged=skip_damaged)
+    loaded, _ = load_and_tell(name, arch.input, stream=stream, skip_damaged=skip_damaged, before=before)
     from senas.latency import compare_latency
     from senas.report import Display, comparison_lines
-    from senas.training import load_network
+    from senas.training import CHECKPOINT_FILE, load_network
     from senas.training import retrain as train_again  # after the checks, since torch is slow to import
 
     try:
@@ -93,7 +94,9 @@ def retrain(
                 on_step=lambda position, speed: display.training(position, epochs, speed),
             )
     except KeyboardInterrupt:
-        progress_console().print("interrupted; repeat the command to continue after the last checkpoint")
+        kept = (folder / CHECKPOINT_FILE).exists()
+        what = "continue after the last checkpoint" if kept else "start again, since nothing has been kept yet"
+        progress_console().print(f"interrupted; repeat the command to {what}")
         raise typer.Exit(130) from None
     typer.echo(f"test accuracy {result.test_accuracy:.2%} after {epochs} epochs")
     if profiled is not None:

@@ -13,6 +13,5 @@ if TYPE_CHECKING:
     from senas.export.formats import require_format as require_format
     from senas.export.module import ExportedModule as ExportedModule
     from senas.export.module import export_module as export_module
-    from senas.export.usage import usage_lines as usage_lines
 
 export_lazily(globals())

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from senas.errors import ExportFailedError
 from senas.export.torch_format import free_batch_program
 
-INPUT, OUTPUT = "images", "logits"
+INPUT, OUTPUT, BATCH = "images", "logits", "batch"
 _MAX_BYTES = 2**31 - 2**20  # of weights; an ONNX file is one protobuf message, which ends at 2 GiB
 
 
@@ -48,6 +48,10 @@ class OnnxProgram:
         self._model = program.model_proto
         for part in (self._model.graph, *self._model.graph.node):
             part.ClearField("metadata_props")  # how torch made it, which is as large as a small network
+        for value in (*self._model.graph.input, *self._model.graph.output, *self._model.graph.value_info):
+            for dimension in value.type.tensor_type.shape.dim:
+                if dimension.dim_param:  # the only free one; torch gives it a number
+                    dimension.dim_param = BATCH
         self._opset = next(each.version for each in self._model.opset_import if each.domain == "")
 
     def write(self, file: BinaryIO, metadata: Mapping[str, str]) -> None:

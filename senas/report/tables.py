@@ -151,7 +151,7 @@ def data_table(data: "DataDescription") -> Table:
 
 
 def data_lines(data: "DataDescription") -> list[str]:
-    """Return sizes, statistics and warnings of a data set, a line each."""
+    """Return sizes, statistics, notes and warnings of a data set, a line each."""
     (width, height), (most_width, most_height) = data.smallest, data.largest
     same = data.smallest == data.largest
     sizes = f"{width} x {height}" if same else f"{width} x {height} to {most_width} x {most_height}"
@@ -159,6 +159,7 @@ def data_lines(data: "DataDescription") -> list[str]:
     return [
         f"width x height: {sizes}",
         f"mean {mean}, standard deviation {deviation} per channel (pixels 0 to 255, {data.sampled:,} training images)",
+        *data.notes,
         *(f"warning: {warning}" for warning in data.warnings),
     ]
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from senas.training.data.loading import Loading as Loading
     from senas.training.data.loading import LoadingPlan as LoadingPlan
     from senas.training.data.loading import plan_loading as plan_loading
+    from senas.training.data.sources import DIGITS as DIGITS
     from senas.training.data.sources import load_data as load_data
     from senas.training.data.split import Split as Split
     from senas.training.data.statistics import pixel_statistics as pixel_statistics
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from senas.training.exporting import export_network as export_network
     from senas.training.loop import TrainingPosition as TrainingPosition
     from senas.training.recipe import Recipe as Recipe
+    from senas.training.retraining import CHECKPOINT_FILE as CHECKPOINT_FILE
     from senas.training.retraining import retrain as retrain
     from senas.training.trained import TrainedNetwork as TrainedNetwork
     from senas.training.trained import load_network as load_network

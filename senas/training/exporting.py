@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from senas.errors import DataError, RunError
-from senas.export import Agreement, export_module, require_format, usage_lines
+from senas.export import Agreement, export_module, require_format
 from senas.training.data import Split, load_data, plan_loading
 from senas.training.trained import NETWORK_FILE, NetworkDescription, TrainedNetwork, load_network
+from senas.training.usage import usage_lines
 
 MAX_IMAGES = 10_000  # of the test set that a file is compared on
 _BATCH = 32
@@ -114,8 +115,9 @@ def _test_split(network: TrainedNetwork, description: NetworkDescription, data: 
 def _metadata(description: NetworkDescription) -> dict[str, str]:
     """Return what a user of the file needs to know, as texts; all but the digest are JSON."""
     preprocessing = {
+        "before": "turned as EXIF says, transparent pixels white, gray levels of 16 bits divided by 257",
         "resize": description.resize,
-        "interpolation": "bicubic",
+        "interpolation": "bicubic, antialiased",
         "size": description.input.size,
         "channels": description.input.channels,
         "mean": description.mean,  # with which the file normalises the pixels, 0 to 255

@@ -1,6 +1,7 @@
 """Retraining of one architecture on all training data, with one test at the end and the weights saved."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +19,7 @@ from senas.version import __version__
 
 ARGUMENTS_FILE, CHECKPOINT_FILE, RESULT_FILE = "retrain.json", "checkpoint.safetensors", "result.json"
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints within an epoch
+_SPEED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,15 +113,12 @@ def retrain(
     optimizer = make_optimizer(network, recipe)
     path = out / CHECKPOINT_FILE
     position, loss = load_checkpoint(path, network, optimizer, "loss") or (TrainingPosition(), 0.0)
-    start = saved = first_step = time.monotonic()
-    trained = 0
+    start = saved = time.monotonic()
+    speed = _Speed()
 
     def after_step(now: TrainingPosition) -> None:
-        nonlocal first_step, saved, trained
-        if not trained:
-            first_step = time.monotonic()
-        on_step(now, trained / (time.monotonic() - first_step) if trained else 0.0)
-        trained += recipe.batch
+        nonlocal saved
+        on_step(now, speed.after(recipe.batch))
         if now.step < now.steps and time.monotonic() - saved >= CHECKPOINT_SECONDS:
             save_checkpoint(path, network, optimizer, now, {"loss": loss})
             saved = time.monotonic()
@@ -135,6 +134,24 @@ def retrain(
     write_json(out / RESULT_FILE, result)
     path.unlink(missing_ok=True)
     return result
+
+
+class _Speed:
+    """Images per second of the last seconds."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque()  # (time, images until then)
+        self._images = 0
+
+    def after(self, images: int) -> float:
+        """Return the speed after some more images; 0 at first."""
+        now = time.monotonic()
+        self._images += images
+        self._marks.append((now, self._images))
+        while len(self._marks) > 2 and now - self._marks[1][0] > _SPEED_SECONDS:
+            self._marks.popleft()
+        before, done = self._marks[0]
+        return (self._images - done) / (now - before) if now > before else 0.0
 
 
 def _description(

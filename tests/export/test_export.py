@@ -12,7 +12,6 @@ from check_export import at_most, break_statistics, random_images, random_networ
 from check_export import main as check_export
 from torch import Tensor, nn
 
-from senas.architecture.network import Input
 from senas.architecture.references.catalogue import reference
 from senas.architecture.se import SEConfig
 from senas.errors import ExportFailedError, OptionError, RunError
@@ -20,7 +19,6 @@ from senas.export.agreement import TOLERANCE, compare
 from senas.export.formats import FORMATS, require_format
 from senas.export.module import export_module
 from senas.export.onnx_format import OnnxFile
-from senas.export.usage import usage_lines
 
 pytest.importorskip("onnxruntime")
 
@@ -203,12 +201,6 @@ def test_an_unknown_format_a_missing_package_and_a_folder_that_cannot_be_written
         require_format("onnx")
     assert "format onnx: found no package " in str(caught.value) and "onnxscript" in str(caught.value)
     assert str(caught.value).endswith("needed for it: pip install onnx onnxscript onnxruntime")
-
-
-def test_there_are_always_five_lines():
-    for name in FORMATS:
-        for channels in (1, 2, 3):
-            assert len(usage_lines(Path("x"), name, Input(channels=channels, size=8))) == 5
 
 
 @pytest.mark.parametrize(("network", "name"), [("resnet20", "onnx"), ("shufflenet", "onnx"), ("resnet20", "torch")])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import formula_ms, formula_profile, measurement, needs_cuda
 
+from senas.architecture.network import Architecture
 from senas.errors import SenasError
 from senas.io.source_code import source_digest
 from senas.latency.devices.environment import (
@@ -183,6 +184,11 @@ def test_a_space_with_too_few_architectures_is_refused(tiny):
         profile_space(one_stage, seconds=0.1)
 
 
+def eleven_classes(profile: LatencyProfile) -> Architecture:
+    arch = profile.anchors[0].architecture
+    return replace(arch, head=replace(arch.head, classes=11))
+
+
 def formula_change(section: str, **changes):
     return lambda profile: replace(profile, **{section: replace(getattr(profile, section), **changes)})
 
@@ -192,6 +198,11 @@ def formula_change(section: str, **changes):
     [
         (formula_change("device", kind="cuda"), {}, "device.kind: found cuda, the search needs cpu"),
         (formula_change("device", name="Z80"), {}, "device.name: found Z80, the search needs "),
+        (
+            lambda p: replace(p, anchors=(replace(p.anchors[0], architecture=eleven_classes(p)), *p.anchors[1:])),
+            {},
+            "classes: found 11, the search needs 10: senas profile tiny --classes 10",
+        ),
         (formula_change("space", digest="0" * 16), {}, "space.digest: found 0000000000000000, the search needs "),
         (
             formula_change("code", se="0" * 16),
@@ -208,7 +219,7 @@ def formula_change(section: str, **changes):
         (
             formula_change("validation", mean_error=0.06),
             {},
-            "validation.mean_error: found 6.00%, allowed: at most its own limit of 5.00%",
+            "validation.mean_error: found 6.00%, allowed: at most 5.00%",
         ),
         (
             lambda p: replace(p, mode=replace(p.mode, input=replace(p.mode.input, size=16))),

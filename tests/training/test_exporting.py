@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from senas.architecture.network import Input
 from senas.errors import SenasError
 from senas.export.formats import FORMATS
 from senas.training import exporting
+from senas.training.data.images import decode_image
 from senas.training.data.sources import load_data
 from senas.training.exporting import export_network
 from senas.training.recipe import Recipe
@@ -62,8 +64,9 @@ def test_the_report_and_the_metadata_tell_what_the_file_is_and_what_it_was_check
     assert tuple(json.loads(metadata["classes"])) == ODD
     assert metadata["architecture"] == network.description.digest
     assert json.loads(metadata["preprocessing"]) == {
+        "before": "turned as EXIF says, transparent pixels white, gray levels of 16 bits divided by 257",
         "resize": "shorter side, then crop",
-        "interpolation": "bicubic",
+        "interpolation": "bicubic, antialiased",
         "size": 8,
         "channels": 3,
         "mean": list(network.description.mean),
@@ -73,6 +76,25 @@ def test_the_report_and_the_metadata_tell_what_the_file_is_and_what_it_was_check
     assert json.loads(metadata["checked"])["data"] == report.data
 
 
+def save_photo(kind: str) -> None:
+    """Save `photo.jpg`, whose content decides its format; JPEGs are decoded at a reduced size."""
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (40, 61, 4), dtype=np.uint8))
+    match kind:
+        case "turned":
+            exif = noise.getexif()
+            exif[0x0112] = 6  # the camera was turned by 90 degrees
+            noise.convert("RGB").save("photo.jpg", quality=95, exif=exif)
+        case "transparent":
+            noise.save("photo.jpg", format="PNG")
+        case "palette":
+            noise.convert("RGB").quantize(16).save("photo.jpg", format="PNG", transparency=3)
+        case "cmyk":
+            noise.convert("RGB").convert("CMYK").save("photo.jpg")
+        case "gray":
+            noise.convert("L").save("photo.jpg", format="PNG")
+
+
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_the_printed_lines_give_the_logits_and_the_class_of_the_network(tmp_path, monkeypatch, capsys, channels, name):
@@ -80,23 +102,28 @@ def test_the_printed_lines_give_the_logits_and_the_class_of_the_network(tmp_path
     odd_path.mkdir()
     folder = retrained(odd_path, channels)
     report = export_network(folder, format=name)
+    assert len(report.usage) == 5
     monkeypatch.chdir(tmp_path)
-    rng, network = np.random.default_rng(0), senas.load_network(folder)
+    network = senas.load_network(folder)
+
+    def check(image: "Path | torch.Tensor") -> None:
+        exec("\n".join(report.usage), ran := {})
+        expected = network.predict(image)
+        assert capsys.readouterr().out == f"{next(iter(expected))}\n"
+        probabilities = torch.as_tensor(ran["logits"]).softmax(1)[0].tolist()
+        assert dict(zip(network.classes, probabilities, strict=True)) == pytest.approx(expected, rel=1e-4)
+        shown = torch.from_numpy(np.array(ran["image"]))
+        pixels = torch.tensor(decode_image(image, network.input)) if isinstance(image, Path) else image
+        assert torch.equal(shown.reshape(pixels.shape) if channels == 1 else shown.permute(2, 0, 1), pixels)
+
     if channels == 2:  # no image file has two channels
-        image = torch.from_numpy(rng.integers(0, 256, (2, 8, 8), dtype=np.uint8))
-        np.save("image.npy", image.permute(1, 2, 0).numpy())
-    else:
-        image = Image.fromarray(rng.integers(0, 256, (30, 21, 3), dtype=np.uint8))
-        exif = image.getexif()
-        exif[0x0112] = 6  # the camera was turned by 90 degrees
-        image.save("photo.jpg", quality=95, exif=exif)
-        image = Image.open("photo.jpg")
-    ran: dict = {}
-    exec("\n".join(report.usage), ran)
-    expected = network.predict(image)
-    assert capsys.readouterr().out == f"{next(iter(expected))}\n"
-    probabilities = torch.as_tensor(ran["logits"]).softmax(1)[0].tolist()
-    assert dict(zip(network.classes, probabilities, strict=True)) == pytest.approx(expected, rel=1e-4)
+        array = np.random.default_rng(0).integers(0, 256, (8, 8, 2), dtype=np.uint8)
+        np.save("image.npy", array)
+        check(torch.from_numpy(array).permute(2, 0, 1))
+        return
+    for kind in ("turned", "transparent", "palette", "cmyk", "gray"):
+        save_photo(kind)
+        check(Path("photo.jpg"))
 
 
 def test_more_test_images_than_wanted_are_sampled_evenly_and_another_data_set_may_be_named(

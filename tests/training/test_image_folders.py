@@ -307,6 +307,11 @@ def test_a_folder_is_described_before_anything_is_trained(tmp_path):
     first, second = found.warnings
     assert first == "train: 42 images of 'dog', 2 of 'cat'"
     assert second == f"1 images of test are in train as well: {root}/train/cat/0.png = {root}/test/cat/0.png"
+    (root / "train" / "dog" / "0.png").write_bytes(b"no image")
+    found = describe_data(f"imagefolder:{root}")
+    assert found.sampled == 43
+    assert "1 images cannot be read, which --skip-damaged N leaves out: " in found.warnings[0]
+    assert "train/dog/0.png: damaged image" in found.warnings[0]
 
 
 def test_arrays_are_described(tmp_path):

@@ -181,6 +181,10 @@ class LatencyProfile:
             ("mode.dtype", mode.dtype, mode.dtype if dtype is None else dtype),
             ("mode.batch", mode.batch, mode.batch if batch is None else batch),
         )
+        measured, asked = self.anchors[0].architecture.head.classes, space.head.classes
+        if self.space.name == space.name and measured != asked:
+            command = f"senas profile {space.name} --classes {asked}"
+            raise ProfileError(f"{where}: classes: found {measured}, the search needs {asked}: {command}")
         for name, found, need in needed:
             if found != need:
                 raise ProfileError(f"{where}: {name}: found {found}, the search needs {need}")
@@ -199,8 +203,8 @@ class LatencyProfile:
             raise ProfileError(f"{where}: code.se: found {found}, this version of senas needs {needed}")
         if self.validation.mean_error > self.validation.limit:
             raise ProfileError(
-                f"{where}: validation.mean_error: found {self.validation.mean_error:.2%}, allowed: at most its own "
-                f"limit of {self.validation.limit:.2%}; measure it again when the machine is less busy"
+                f"{where}: validation.mean_error: found {self.validation.mean_error:.2%}, allowed: at most "
+                f"{self.validation.limit:.2%}; measure it again when the machine is less busy"
             )
 
     def software_changes(self) -> list[str]:

@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from senas.training.data.augmentation import augment as augment
     from senas.training.data.dataset import Dataset as Dataset
     from senas.training.data.description import DataDescription as DataDescription
+    from senas.training.data.images import DRAFT as DRAFT
     from senas.training.data.images import decode_image as decode_image
     from senas.training.data.images import pixels_of as pixels_of
     from senas.training.data.inspection import describe_data as describe_data
     from senas.training.data.loading import Loading as Loading
     from senas.training.data.loading import LoadingPlan as LoadingPlan
     from senas.training.data.loading import plan_loading as plan_loading
+    from senas.training.data.sources import DIGITS as DIGITS
     from senas.training.data.sources import DataFunction as DataFunction
     from senas.training.data.sources import load_data as load_data
     from senas.training.data.sources import located as located

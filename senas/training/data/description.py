@@ -26,6 +26,7 @@ class DataDescription:
         mean: Mean per channel of the training images, on the scale of pixels, 0 to 255.
         deviation: Their standard deviation per channel.
         sampled: Number of training images that mean and deviation are of.
+        notes: How the data was understood where it could have been understood otherwise, one line each.
         warnings: What is odd, one line each.
     """
 
@@ -37,6 +38,7 @@ class DataDescription:
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     sampled: int
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...]
 
 
@@ -67,7 +69,8 @@ def describe_splits(
         mean=tuple(mean.tolist()),
         deviation=tuple(variance.clamp(min=0).sqrt().tolist()),
         sampled=len(train),
-        warnings=(*notes, *imbalance(classes, counts), *duplicates(keys, places)),
+        notes=tuple(notes),
+        warnings=(*imbalance(classes, counts), *duplicates(keys, places)),
     )
 
 

@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 
 _MIN_AREA, _LOG_RATIO, _DRAWS = 0.08, math.log(4 / 3), 10  # of a random crop
 _ORIENTATION = 0x0112  # tag of EXIF
-_DRAFT = 2  # a JPEG is decoded at a reduced size of at least this many times the network's
+DRAFT = 2  # a JPEG is decoded at a reduced size of at least this many times the network's
 _PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -111,7 +111,7 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
 def _draft_size(full: tuple[int, int], size: int, box: Box | None) -> tuple[int, int]:
     """Return the smallest width and height at which a JPEG may be decoded; its part will be resized to `size`."""
     if box is None:
-        return _DRAFT * size, _DRAFT * size
+        return DRAFT * size, DRAFT * size
     left, top, right, bottom = box
     enlarged = max(size / (full[0] * (right - left)), size / (full[1] * (bottom - top)))
     return math.ceil(full[0] * enlarged), math.ceil(full[1] * enlarged)

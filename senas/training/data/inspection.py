@@ -1,19 +1,25 @@
 """Description of a data set by its name; of a folder, only a sample of the images is decoded."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from senas.architecture import Input
+from senas.errors import DataError
 from senas.io import brief
 from senas.training.data.description import DataDescription, duplicates, imbalance, key_of
 from senas.training.data.folders import ImageFolder, list_image_folder
 from senas.training.data.images import decode_image, size_of
 from senas.training.data.loading import FOLDER_SOURCE
 from senas.training.data.sources import load_data
+
+T = TypeVar("T")
 
 _SAMPLE = 1_000  # training images of a folder whose pixels the statistics are taken from
 _SAMPLE_SIDE = 64
@@ -37,7 +43,10 @@ def _describe_folder(folder: ImageFolder, name: str) -> DataDescription:
         split: tuple(np.bincount(labels, minlength=len(folder.classes)).tolist())
         for split, labels in folder.labels.items()
     }
-    sizes = sorted((size_of(path) for files in folder.splits.values() for path in files), key=np.prod)
+    damaged: dict[Path, str] = {}
+    sizes = [size for files in folder.splits.values() for path in files if (size := _try(size_of, path, damaged))]
+    if not sizes:
+        raise DataError(f"{name}: found no image that can be read: {next(iter(damaged.values()))}")
     train = folder.splits["train"]
     sample = [train[i] for i in np.linspace(0, len(train) - 1, min(_SAMPLE, len(train))).astype(int)]
     import torch
@@ -45,7 +54,15 @@ def _describe_folder(folder: ImageFolder, name: str) -> DataDescription:
     from senas.training.data.statistics import pixel_moments  # here, since it imports torch
 
     side = Input(channels=3, size=_SAMPLE_SIDE)
-    mean, variance = pixel_moments(torch.tensor(decode_image(path, side))[None] for path in sample)
+    decoded = [
+        pixels
+        for path in sample
+        if (pixels := _try(partial(decode_image, network_input=side), path, damaged)) is not None
+    ]
+    if not decoded:
+        raise DataError(f"{name}: found no training image that can be read: {next(iter(damaged.values()))}")
+    mean, variance = pixel_moments(torch.tensor(pixels)[None] for pixels in decoded)
+    sizes.sort(key=math.prod)
     return DataDescription(
         name=name,
         classes=folder.classes,
@@ -54,9 +71,25 @@ def _describe_folder(folder: ImageFolder, name: str) -> DataDescription:
         largest=sizes[-1],
         mean=tuple(mean.tolist()),
         deviation=tuple(variance.clamp(min=0).sqrt().tolist()),
-        sampled=len(sample),
-        warnings=(*imbalance(folder.classes, counts), *_duplicate_files(folder.splits)),
+        sampled=len(decoded),
+        warnings=(*_unreadable(damaged), *imbalance(folder.classes, counts), *_duplicate_files(folder.splits)),
     )
+
+
+def _try(read: Callable[[Path], T], path: Path, damaged: dict[Path, str]) -> T | None:
+    """Return what a function reads of a file; `None` if it is damaged, with the reason kept."""
+    try:
+        return read(path)
+    except DataError as error:
+        damaged[path] = str(error)
+        return None
+
+
+def _unreadable(damaged: Mapping[Path, str]) -> Iterable[str]:
+    """Warn of images that a search would stop at. Only those of the sample have been decoded as a whole."""
+    if damaged:
+        first = next(iter(damaged.values()))
+        yield f"at least {len(damaged)} images cannot be read, which --skip-damaged N leaves out: {first}"
 
 
 def _duplicate_files(files: Mapping[str, Sequence[Path]]) -> Iterable[str]:

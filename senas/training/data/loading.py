@@ -48,6 +48,7 @@ def plan_loading(
     *,
     streamed: bool | None = None,
     skip_damaged: int = 0,
+    skip: tuple[str, ...] = (),
     progress: Progress = lambda _done, _total: None,
 ) -> LoadingPlan:
     """Decide how a data set is loaded; nothing but an image folder leaves a choice.
@@ -57,6 +58,7 @@ def plan_loading(
         network_input: Input of the network.
         streamed: Whether to stream the images, see `Loading`.
         skip_damaged: Number of damaged images to tolerate. All images are decoded now to find them, unless it is 0.
+        skip: Damaged files that are known already, as paths below the folder.
         progress: Function that is called with (images decoded, images in all) meanwhile.
 
     Raises:
@@ -69,15 +71,15 @@ def plan_loading(
             raise DataError(f"data set {data}: found {asked}, allowed for imagefolder:DIR alone")
         return LoadingPlan(loading=Loading(streamed=False), lines=())
     path = Path(argument)
-    folder = list_image_folder(path)
-    skip, lines = (), []
+    folder = list_image_folder(path).without(skip)
+    lines = [f"skipped, as before: {brief(name)}" for name in skip]
     if skip_damaged:
         from senas.training.data.streaming import find_damaged  # here, since it imports torch
 
         damaged = find_damaged(folder.splits.values(), network_input, skip_damaged, progress)
-        skip = tuple(damaged)
+        skip = (*skip, *damaged)
         folder = folder.without(skip)
-        lines = [f"skipped: {message}" for message in damaged.values()]
+        lines += [f"skipped: {message}" for message in damaged.values()]
     count = sum(map(len, folder.splits.values()))
     image_bytes = network_input.channels * network_input.size**2
     needed, limit = count * image_bytes, min(int(MEMORY_SHARE * available_memory()), free_bytes())

@@ -121,6 +121,7 @@ def _plain_labels(
         notes.append(f"labels: one-hot, {widths.pop()} classes")
         found = {split: labels.argmax(1) for split, labels in found.items()}
     elif all(labels.ndim == 2 and labels.shape[1] == 1 for labels in found.values()):
+        notes.append("labels: (N, 1), taken as (N,)")
         found = {split: labels[:, 0] for split, labels in found.items()}
     if all(labels.ndim == 1 and labels.dtype.kind == "U" for labels in found.values()):
         names = class_names or tuple(map(str, np.unique(found["train"])))

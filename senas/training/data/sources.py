@@ -21,6 +21,7 @@ from senas.training.data.mapped import map_pixels
 from senas.training.data.npz_file import read_npz
 from senas.training.data.split import Split, split_behind
 
+DIGITS = Input(channels=1, size=8)  # of the data set that commands use without --data
 DataFunction = Callable[[Input], Dataset]
 
 
@@ -71,7 +72,7 @@ def digits(network_input: Input) -> Dataset:
         DataError: A network that takes images of another shape.
     """
     # before the imports, which take seconds; digits are what --data is without a word
-    require_shape("digits", (1, 8, 8), network_input, "; name a data set with --data")
+    require_shape("digits", (DIGITS.channels, DIGITS.size, DIGITS.size), network_input, "; name a data set with --data")
     import torch
     from sklearn.datasets import load_digits
 

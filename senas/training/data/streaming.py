@@ -49,7 +49,7 @@ class StreamedImages:
         decoder = _Decoder(self.files, self._input, crop_seed)
         for batch in _in_processes(decoder, [each.tolist() for each in places], pinned=pinned):
             if isinstance(batch, str):
-                raise DataError(batch)
+                raise DataError(f"{batch}; --skip-damaged N leaves such images out")
             yield batch
 
     def parts(self, index: Tensor | None) -> Iterator[bytes]:
