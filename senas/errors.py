@@ -32,6 +32,10 @@ class DataError(SenasError):
     """Error for a data set that cannot be found, read, or used with the network."""
 
 
+class DamagedImageError(DataError):
+    """Error for an image file whose content cannot be decoded."""
+
+
 class RunError(SenasError):
     """Error for a run folder that cannot be created or opened, or does not contain what is requested."""
 
@@ -50,6 +54,10 @@ class SearchFailedError(FailedError):
 
 class TrainingDivergedError(FailedError):
     """Error for a training whose loss is no longer a finite number."""
+
+
+class DecodingFailedError(FailedError):
+    """Error for images that could not be decoded for another reason than their content."""
 
 
 class ExportFailedError(FailedError):

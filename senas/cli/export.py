@@ -9,6 +9,8 @@ from typer import Argument, Option
 from senas.cli.networks import trained_folder
 from senas.cli.options import DATA_HELP, PickOption, SkipDamagedOption
 
+_ROUNDING = 1e-3  # difference of accuracies that the number format of the training explains
+
 
 def export(
     source: Annotated[
@@ -39,6 +41,9 @@ def export(
     typer.echo(f"largest relative difference of logits {found.largest_relative_difference:.1e}")
     typer.echo(f"equal predictions {found.equal_predictions:.2%}")
     typer.echo(f"accuracy {found.accuracy_pytorch:.2%} in PyTorch, {found.accuracy_file:.2%} in the file")
+    told = report.accuracy_told
+    if told is not None and abs(told - found.accuracy_pytorch) > _ROUNDING:
+        typer.echo(f"warning: network.json says {told:.2%}; the data or that file has changed since")
     typer.echo(str(report.path))
     typer.echo("to run it on an image file, without senas:")
     for line in report.usage:

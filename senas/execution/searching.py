@@ -163,6 +163,8 @@ def resume(
         )
     elif isinstance(evaluate, TrainingEvaluator) and evaluate.loading.streamed is None and training is not None:
         evaluate = replace(evaluate, loading=training.loading)
+    if isinstance(evaluate, TrainingEvaluator) and evaluate.loading.content:  # which version 0.1 did not keep
+        evaluate = evaluate.with_decided_loading(run.record.space.input)
     code, training_now = search_code(evaluate), _training(evaluate)
     with run_lock(run.folder):
         if not force:

@@ -1,5 +1,6 @@
 """Format `torch`: a program of `torch.export`, which `torch.export.load` reads without the code of the module."""
 
+import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +44,9 @@ class TorchProgram:
         """Write the program and its metadata, each entry as an extra file of the archive."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, on its own code
-            torch.export.save(self._program, file, extra_files=dict(metadata))
+            content = io.BytesIO()  # torch aborts the process if it cannot write
+            torch.export.save(self._program, content, extra_files=dict(metadata))
+        file.write(content.getbuffer())
 
 
 class TorchFile:

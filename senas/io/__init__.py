@@ -6,6 +6,7 @@ from senas.lazy import export_lazily
 
 if TYPE_CHECKING:
     from senas.io.arrays import StoredArray as StoredArray
+    from senas.io.arrays import archive_digest as archive_digest
     from senas.io.arrays import open_arrays as open_arrays
     from senas.io.arrays import read_arrays as read_arrays
     from senas.io.documents import load_json as load_json

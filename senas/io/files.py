@@ -1,14 +1,18 @@
 """Bounded reads of untrusted files; atomic writes."""
 
 import errno
+import glob
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
+
+_LEFTOVER_SECONDS = 3_600
 
 
 def open_regular(path: Path, max_bytes: int) -> BufferedReader:
@@ -91,6 +95,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         file = temporary.open("xb")
         try:
             with file:
@@ -105,6 +110,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         error.filename = str(path)  # the file that was requested, not the temporary one
         raise
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files that killed processes left behind an hour ago or earlier."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+                leftover.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,10 +5,13 @@ from dataclasses import fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from senas.io import name_of, source_digest
 from senas.runs.config import SearchCode
 from senas.version import __version__
+
+T = TypeVar("T")
 
 _NOT_DECISIVE = ("cli", "report")  # packages whose code has no influence on what is proposed and trained
 
@@ -24,9 +27,9 @@ def search_code(evaluate: object) -> SearchCode:
     )
 
 
-def differences(before: SearchCode, now: SearchCode) -> Iterator[str]:
-    """Yield the differences between two versions of the code, such as `nni 3.0, found 3.1`."""
-    for name in (field.name for field in fields(SearchCode)):
+def differences(before: T, now: T) -> Iterator[str]:
+    """Yield the differences between two data classes of one kind, such as `nni 3.0, found 3.1`."""
+    for name in (field.name for field in fields(before)):  # type: ignore[arg-type]
         if getattr(before, name) != getattr(now, name):
             yield f"{name} {getattr(before, name)}, found {getattr(now, name)}"
 

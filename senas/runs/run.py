@@ -268,10 +268,13 @@ class Run:
         """
         before = self.record.code
         changes = [] if before is None else [*differences(before, code)]
-        if training != self.record.training:
-            changes.append(
-                f"training {self.record.training or 'by a function'}, found {training or 'training by a function'}"
-            )
+        trained = self.record.training
+        if (trained is None) != (training is None):
+            by = ["training by a function" if each is None else "training by senas" for each in (trained, training)]
+            changes.append(f"{by[0]}, found {by[1]}")
+        elif trained is not None and training is not None:
+            changes += [*differences(replace(trained, loading=training.loading), training)]
+            changes += [f"data: {each}" for each in differences(trained.loading, training.loading)]
         if changes:
             raise RunError(
                 f"{self.folder}: was searched with {'; '.join(changes)}; "

@@ -1,8 +1,10 @@
 """Checkpoints of the training state after a step, written atomically; a restored training gives the same result."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from safetensors.torch import save
@@ -39,7 +41,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, network: nn.Module, optimizer: torch.optim.SGD, value: str
+    path: Path, network: nn.Module, optimizer: torch.optim.SGD, value: str, *, end: TrainingPosition
 ) -> tuple[TrainingPosition, float] | None:
     """Restore a network and its optimizer from a checkpoint.
 
@@ -48,6 +50,7 @@ def load_checkpoint(
         network: Network to restore.
         optimizer: Optimizer of its parameters.
         value: Name of a number that was kept, such as `loss`.
+        end: Number of epochs of the training, and of steps of an epoch, which no checkpoint exceeds.
 
     Returns:
         How far the training had come, and the number; `None` if there is no checkpoint.
@@ -66,11 +69,13 @@ def load_checkpoint(
         metadata = {name: load_json(text) for name, text in texts.items()}
         epoch, found = metadata.get("epoch"), metadata.get(value)
         step, loss_sum = metadata.get("step", 0), metadata.get("loss_sum", 0.0)  # version 0.1 kept whole epochs
-        if not (isinstance(epoch, int) and isinstance(step, int) and 0 <= epoch < 2**53 and 0 <= step < 2**53) or not (
-            isinstance(found, float) and isinstance(loss_sum, float)
+        if (
+            not (_is_whole(epoch, end.epoch) and _is_whole(step, end.steps))
+            or not (isinstance(found, float) and isinstance(loss_sum, float))
+            or not math.isfinite(loss_sum)
         ):
             shown = f"epoch {show(epoch)}, step {show(step)}, loss_sum {show(loss_sum)} and {value} {show(found)}"
-            raise RunError(f"found {shown}, expected numbers")
+            raise RunError(f"found {shown}, expected numbers, up to epoch {end.epoch} and step {end.steps}")
     except (RunError, ValueError, RecursionError) as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise RunError(f"{path}: not a checkpoint of this network ({reason}); delete it to start again") from None
@@ -79,6 +84,11 @@ def load_checkpoint(
         momentum = torch.empty_like(parameter, requires_grad=False)  # with the parameter's device and memory format
         optimizer.state[parameter]["momentum_buffer"] = momentum.copy_(tensors[f"momentum.{name}"])
     return TrainingPosition(epoch=epoch, step=step, loss_sum=loss_sum), found
+
+
+def _is_whole(value: object, most: int) -> TypeGuard[int]:
+    """Return whether a value is a whole number from 0 to `most`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def _momenta(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:

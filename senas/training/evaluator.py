@@ -12,7 +12,14 @@ from senas.errors import RunError
 from senas.io import digest_of, name_of, to_plain
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import DataFunction, Dataset, Loading, load_data, located, plan_loading
-from senas.training.loop import TrainingPosition, make_network, make_optimizer, top1_accuracy, train_epochs
+from senas.training.loop import (
+    TrainingPosition,
+    end_of_training,
+    make_network,
+    make_optimizer,
+    top1_accuracy,
+    train_epochs,
+)
 from senas.training.recipe import Recipe
 
 Report = Callable[[int, float], None]
@@ -43,11 +50,13 @@ class TrainingEvaluator:
         object.__setattr__(self, "data", located(self.data))
 
     def with_decided_loading(self, network_input: Input) -> "TrainingEvaluator":
-        """Return the same evaluator with its way of loading decided, so that no two workers choose differently."""
-        if self.loading.streamed is not None:
-            return self
-        plan = plan_loading(self.data, network_input)
-        return replace(self, loading=replace(self.loading, streamed=plan.loading.streamed))
+        """Return the same evaluator with its way of loading decided and the digest of its data as it is now.
+
+        So no two workers choose differently, and a resumption finds that its data has changed.
+        """
+        plan = plan_loading(self.data, network_input, streamed=self.loading.streamed or None, skip=self.loading.skip)
+        streamed = plan.loading.streamed if self.loading.streamed is None else self.loading.streamed
+        return replace(self, loading=replace(plan.loading, streamed=streamed))
 
     def with_loaded_data(self, network_input: Input) -> "TrainingEvaluator":
         """Return the same evaluator with its data in memory, for workers on machines that do not have the file."""
@@ -74,7 +83,9 @@ class TrainingEvaluator:
         position, accuracy = TrainingPosition(), 0.0
         if path is not None:
             with suppress(RunError):  # a damaged checkpoint: the training is repeated, to the same result
-                position, accuracy = load_checkpoint(path, network, optimizer, "accuracy") or (position, accuracy)
+                position, accuracy = load_checkpoint(
+                    path, network, optimizer, "accuracy", end=end_of_training(data, self.recipe)
+                ) or (position, accuracy)
         saved = time.monotonic()
 
         def save(now: TrainingPosition) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from senas.errors import DataError, RunError
 from senas.export import Agreement, export_module, require_format
+from senas.io import brief
 from senas.training.data import Split, load_data, plan_loading
 from senas.training.trained import NETWORK_FILE, NetworkDescription, TrainedNetwork, load_network
 from senas.training.usage import usage_lines
@@ -28,6 +29,7 @@ class ExportReport:
         data: Name of the data set whose test images it was checked on.
         test_images: Number of test images of the data set; of more than 10,000, evenly spaced ones were taken.
         agreement: Comparison with the network in PyTorch on these images.
+        accuracy_told: Accuracy in `network.json`, if the images are all the test images that it was found with.
         usage: Five lines of Python that run the file on an image file without senas.
     """
 
@@ -37,6 +39,7 @@ class ExportReport:
     data: str
     test_images: int
     agreement: Agreement
+    accuracy_told: float | None
     usage: tuple[str, ...]
 
 
@@ -93,6 +96,7 @@ def export_network(
         data=name,
         test_images=len(split),
         agreement=found.agreement,
+        accuracy_told=network.description.accuracy if data is None and images == len(split) else None,
         usage=usage_lines(found.path, format, network.input),
     )
 
@@ -109,6 +113,11 @@ def _test_split(network: TrainedNetwork, description: NetworkDescription, data: 
             raise
         raise DataError(f"{error}; the network was trained on it, name another data set with --data") from None
     dataset.require(network.architecture)
+    for number, (found, known) in enumerate(zip(dataset.class_names or network.classes, network.classes, strict=True)):
+        if found != known:
+            raise DataError(
+                f"{name}: class {number}: found '{brief(found)}', the network was trained with '{brief(known)}'"
+            )
     return dataset.test
 
 

@@ -131,6 +131,11 @@ def train_epochs(
         yield epoch + 1, average
 
 
+def end_of_training(data: Dataset, recipe: Recipe) -> TrainingPosition:
+    """Return the number of epochs of a training, and of steps of an epoch."""
+    return TrainingPosition(epoch=recipe.epochs, steps=len(_batches(torch.arange(len(data.train)), recipe.batch)))
+
+
 def _step_seed(seed: int, epoch: int, step: int) -> int:
     """Return the random seed of a step, from 1, of an epoch; step 0 is its order."""
     return ((seed * 1_000_003 + epoch) * 1_000_003 + step) % 2**63

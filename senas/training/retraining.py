@@ -12,7 +12,14 @@ from senas.io import os_reason, read_json, write_json
 from senas.nn import WEIGHTS_FILE, save_network
 from senas.training.checkpoint import load_checkpoint, save_checkpoint
 from senas.training.data import Dataset
-from senas.training.loop import TrainingPosition, make_network, make_optimizer, top1_accuracy, train_epochs
+from senas.training.loop import (
+    TrainingPosition,
+    end_of_training,
+    make_network,
+    make_optimizer,
+    top1_accuracy,
+    train_epochs,
+)
 from senas.training.recipe import Recipe
 from senas.training.trained import NETWORK_FILE, NetworkDescription, name_classes
 from senas.version import __version__
@@ -112,7 +119,10 @@ def retrain(
     network = make_network(arch, recipe, seed=seed, device=device)
     optimizer = make_optimizer(network, recipe)
     path = out / CHECKPOINT_FILE
-    position, loss = load_checkpoint(path, network, optimizer, "loss") or (TrainingPosition(), 0.0)
+    position, loss = load_checkpoint(path, network, optimizer, "loss", end=end_of_training(data, recipe)) or (
+        TrainingPosition(),
+        0.0,
+    )
     start = saved = time.monotonic()
     speed = _Speed()
 

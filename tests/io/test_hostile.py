@@ -147,7 +147,7 @@ def write_checkpoint(folder: Path) -> None:
 
 def use_checkpoint(path: Path) -> None:
     network = senas.build_network(tiny_architecture())
-    load_checkpoint(path, network, make_optimizer(network, Recipe()), "loss")
+    load_checkpoint(path, network, make_optimizer(network, Recipe()), "loss", end=TrainingPosition(epoch=10, steps=10))
 
 
 def use_weights(path: Path) -> None:

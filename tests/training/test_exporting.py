@@ -155,6 +155,10 @@ def test_what_cannot_be_exported_is_one_line(folder, tmp_path):
     (tmp_path / "moved.npz").rename(folder.parent / "data.npz")
     assert "found images (1, 8, 8), the network needs (3, 8, 8)" in message(copied, data="digits")
     assert "none.npz: no such file or directory" in message(copied, data="npz:none.npz")
+    with np.load(folder.parent / "data.npz") as arrays:
+        swapped = {**arrays, "class_names": arrays["class_names"][::-1]}
+    np.savez(tmp_path / "swapped.npz", allow_pickle=False, **swapped)
+    assert "class 0: found '" in message(copied, data=f"npz:{tmp_path / 'swapped.npz'}")
     (tmp_path / "file").write_text("")
     assert "file/network.pt2: cannot be written (" in message(copied, out=tmp_path / "file")
     (copied / "network.json").unlink()

@@ -154,7 +154,7 @@ def changed(root: Path, change: str) -> None:
         ("loop of links", "found a link to a folder that it lies in"),
         ("broken link", "gone.png: no such file or directory"),
         ("pipe", "pipe.png: found no regular file"),
-        ("newline", r"class 'ca\nt': found in the train set, missing in the test set"),
+        ("newline", r"class name: found 'ca\nt' with a control character"),
     ],
 )
 def test_a_folder_of_another_shape_is_refused_in_one_line(tmp_path, change, message):
@@ -288,6 +288,18 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(tmp_path, how, message)
 def test_images_have_one_or_three_channels(tmp_path):
     with pytest.raises(DataError, match="found a network of 4 channels, images have 1 or 3"):
         load_data(f"imagefolder:{make(tmp_path)}", Input(channels=4, size=8))
+
+
+def test_no_file_is_given_to_another_program(tmp_path, monkeypatch):
+    """Pillow runs Ghostscript on PostScript, whatever the file is called."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    (tmp_path / "image.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n")
+    with pytest.raises(DataError, match="damaged image"):
+        decode_image(tmp_path / "image.jpg", RGB)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_folder_is_described_before_anything_is_trained(tmp_path):

@@ -1,9 +1,11 @@
 """Images in shared memory and images streamed from their files: the same images, and how much memory either takes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +138,7 @@ def test_a_damaged_image_is_named_and_can_be_skipped(tmp_path, own_temporary_fol
         load_data(data, SMALL, loading).train.images.sum()
     assert "\n" not in str(caught.value)
     plan = plan_loading(data, SMALL, streamed=loading.streamed, skip_damaged=1)
-    assert plan.loading == Loading(streamed=loading.streamed, skip=("train/dog/1.png",))
+    assert (plan.loading.streamed, plan.loading.skip) == (loading.streamed, ("train/dog/1.png",))
     assert len(plan.lines) == 2 and "train/dog/1.png: damaged image" in plan.lines[0]
     train = load_data(data, SMALL, plan.loading).train
     assert train.labels.tolist() == [0, 0, 0, 1, 1]
@@ -147,6 +149,20 @@ def test_a_damaged_image_is_named_and_can_be_skipped(tmp_path, own_temporary_fol
     (tmp_path / "data" / "train" / "dog" / "0.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="class 'dog': found no image that is not damaged in train"):
         plan_loading(data, SMALL, skip_damaged=3)
+
+
+def test_the_content_of_a_folder_is_told_by_names_and_sizes(tmp_path, folder):
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    before = plan_loading(f"imagefolder:{folder}", SMALL).loading
+    assert plan_loading(f"imagefolder:{copied}", SMALL, streamed=True).loading.content == before.content != ""
+    (copied / "train" / "dark" / "0.png").unlink()
+    assert plan_loading(f"imagefolder:{copied}", SMALL).loading.content != before.content
+    evaluate = TrainingEvaluator(data=f"imagefolder:{folder}", loading=STREAM).with_decided_loading(SMALL)
+    assert evaluate.loading == replace(before, streamed=True)
+    np.savez(tmp_path / "a.npz", x=np.zeros(3))
+    np.savez(tmp_path / "b.npz", x=np.ones(3))
+    digests = [plan_loading(f"npz:{tmp_path / name}.npz", SMALL).loading.content for name in "ab"]
+    assert digests[0] != digests[1] != ""
 
 
 def test_what_a_data_set_takes_is_said_and_decides(folder, monkeypatch):

@@ -45,7 +45,10 @@ def test_class_names_decide_whether_labels_start_at_one(tmp_path):
     three = load(tmp_path, NUMBERS + 1, class_names=np.array(["a", "b", "c"]))
     assert (three.train.labels.tolist(), three.class_names) == (NUMBERS.tolist(), ("a", "b", "c"))
     four = load(tmp_path, NUMBERS + 1, class_names=np.array(["none", "a", "b", "c"]))  # of which one has no image
-    assert (four.train.labels.tolist(), four.notes) == ((NUMBERS + 1).tolist(), ())
+    assert four.train.labels.tolist() == (NUMBERS + 1).tolist()
+    assert four.notes == ("labels: 1 to 3 of 4 class names, counted from 0",)
+    odd = load(tmp_path, weights=np.ones(3))
+    assert odd.notes == ("arrays that are not used: weights",)
     named = load(tmp_path, np.array(["b", "a"])[NUMBERS % 2], class_names=np.array(["b", "a"]))  # in their own order
     assert (named.train.labels.tolist(), named.class_names) == ((NUMBERS % 2).tolist(), ("b", "a"))
 
@@ -83,6 +86,7 @@ def test_large_images_are_mapped_from_a_file_block_by_block(tmp_path, monkeypatc
     [
         ({"labels": np.eye(3)[NUMBERS] + np.eye(3)[NUMBERS[::-1]]}, "found labels (6, 3) of float64, expected a whole"),
         ({"labels": NUMBERS - 1.5}, "found labels (6,) of float64, expected a whole number for each"),
+        ({"labels": NUMBERS.astype(np.uint64) + 2**63}, "found label 9223372036854775810, allowed: below 1000000"),
         ({"labels": NUMBERS[:5]}, "found labels (5,) of int64, expected a whole number for each"),
         ({"labels": np.eye(3)[NUMBERS], "class_names": np.array(["a", "b"])}, "found one-hot labels of [3] classes"),
         ({"labels": np.array([*"abcabc"]), "class_names": np.array(["a", "b"])}, "found label 'c', which no class"),

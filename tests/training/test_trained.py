@@ -74,7 +74,7 @@ def test_an_image_is_predicted_from_a_file_an_image_an_array_or_a_tensor(folder,
         (torch.zeros(1, 8, 8), "found (1, 8, 8) of torch.float32, expected (1, 8, 8) of uint8"),
         (torch.zeros(3, 8, 8, dtype=torch.uint8), "found (3, 8, 8) of torch.uint8, expected (1, 8, 8) of uint8"),
         (np.zeros((8, 8)), "found (8, 8) of float64, expected (H, W) or (H, W, C) of uint8"),
-        ("nowhere.png", "nowhere.png: damaged image (no such file or directory)"),
+        ("nowhere.png", "nowhere.png: no such file or directory"),
     ],
 )
 def test_what_is_no_image_is_refused(folder, image, message):

@@ -28,6 +28,7 @@ from senas.training.evaluator import TrainingEvaluator
 from senas.training.loop import (
     TrainingPosition,
     _batches,
+    end_of_training,
     make_network,
     make_optimizer,
     top1_accuracy,
@@ -321,9 +322,13 @@ def test_training_goes_on_exactly_within_an_epoch(tmp_path, kind):
     with pytest.raises(StoppedError):
         list(train_epochs(network, optimizer, data, recipe, seed=4, on_step=stop))
     network, optimizer = start()
-    restored = load_checkpoint(path, network, optimizer, "loss")
+    restored = load_checkpoint(path, network, optimizer, "loss", end=end_of_training(data, recipe))
     assert restored is not None and (restored[0].epoch, restored[0].step, restored[1]) == (1, 3, 0.5)
     assert list(train_epochs(network, optimizer, data, recipe, seed=4, start=restored[0])) == losses[1:]
+    for wrong in (TrainingPosition(epoch=4), TrainingPosition(step=6), TrainingPosition(loss_sum=math.inf)):
+        save_checkpoint(path, network, optimizer, wrong, {"loss": 0.5})
+        with pytest.raises(SenasError, match="expected numbers, up to epoch 3 and step 5"):
+            load_checkpoint(path, network, optimizer, "loss", end=end_of_training(data, recipe))
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, network.state_dict()[name]), name
 
@@ -373,7 +378,11 @@ def test_a_training_on_a_gpu_goes_on_from_a_checkpoint(tmp_path, channels_last):
     for stop in (2, 4):
         network = make_network(SMALL, recipe, seed=0, device="cuda")
         optimizer = make_optimizer(network, recipe)
-        start, _ = load_checkpoint(path, network, optimizer, "loss") or (TrainingPosition(), 0.0)
+        end = end_of_training(data, recipe)
+        start, _ = load_checkpoint(path, network, optimizer, "loss", end=end) or (
+            TrainingPosition(),
+            0.0,
+        )
         for epoch, loss in train_epochs(network, optimizer, data, recipe, seed=4, start=start):
             losses.append(loss)
             if epoch == stop:

@@ -12,6 +12,7 @@ import numpy as np
 
 from senas.architecture import Architecture, Input
 from senas.errors import DataError
+from senas.io import flaw
 from senas.training.data.description import DataDescription, describe_splits
 from senas.training.data.split import Split
 
@@ -56,6 +57,8 @@ class Dataset:
                     "expected the same shape"
                 )
         names = self.class_names
+        for problem in filter(None, map(flaw, names or ())):
+            raise DataError(f"data set {self.name}: class names: found {problem}")
         if names is not None and not len(names) == len(set(names)) == self.classes:
             raise DataError(
                 f"data set {self.name}: found {len(names)} class names, {len(set(names))} of them distinct, expected "

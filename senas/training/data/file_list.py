@@ -9,6 +9,9 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from senas.errors import DataError
+from senas.io import brief, os_reason
+
 Progress = Callable[[int, int], None]  # of (files done, files in all)
 
 
@@ -54,13 +57,25 @@ class FileList(Sequence[Path]):
         """Return the path of each file below the folder."""
         return [os.fsdecode(self._name(number)) for number in range(len(self))]
 
-    def digest(self) -> str:
-        """Return a digest of the files' names, sizes and times of change, 16 hexadecimal digits."""
+    def digest(self, *, times: bool) -> str:
+        """Return a digest of the files' names and sizes, and of the times of their last change, 16 hexadecimal digits.
+
+        Raises:
+            DataError: A file that has been removed meanwhile.
+        """
         digest = hashlib.sha256(self._bytes.data)
-        for path in self:
-            status = path.stat()
-            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+        for number in range(len(self)):
+            status = self.status(number)
+            digest.update(f"{status.st_size} {status.st_mtime_ns if times else ''}\n".encode())
         return digest.hexdigest()[:16]
+
+    def status(self, number: int) -> os.stat_result:
+        """Return the status of a file; raise a `DataError` if it has been removed meanwhile."""
+        path = self[number]
+        try:
+            return path.stat()
+        except OSError as error:
+            raise DataError(f"{brief(str(path))}: {os_reason(error)}") from None
 
     def select(self, chosen: NDArray[np.bool_]) -> "FileList":
         """Return the files of a mask, (N,)."""

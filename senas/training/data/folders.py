@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from senas.errors import DataError
-from senas.io import brief, os_reason
+from senas.io import brief, flaw, os_reason
 from senas.training.data.file_list import FileList
 
 SPLIT_FOLDERS: dict[str, str] = {
@@ -91,7 +91,7 @@ def list_image_folder(path: Path) -> ImageFolder:
                 f"{_show(path)}: found two folders of the {name} set, allowed: one of val, valid, validation"
             )
         found[name] = {
-            each.name: FileList(path, (str(file.relative_to(path)) for file in _images(each, ())))
+            _class_name(each): FileList(path, (str(file.relative_to(path)) for file in _images(each, ())))
             for each in _folders(folder, "a class")
         }
     if "train" not in found:
@@ -111,6 +111,14 @@ def list_image_folder(path: Path) -> ImageFolder:
             name: np.repeat(np.arange(len(classes)), [len(found[name][each]) for each in classes]) for name in names
         },
     )
+
+
+def _class_name(folder: Path) -> str:
+    """Return the name of a class's folder; one that cannot be kept in a text file is an error."""
+    problem = flaw(folder.name)
+    if problem is not None:
+        raise DataError(f"{_show(folder)}: class name: found {problem}")
+    return folder.name
 
 
 def _check_classes(path: Path, classes: list[str], found: dict[str, dict[str, FileList]]) -> None:

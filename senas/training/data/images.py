@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from senas.architecture import Input
-from senas.errors import DataError
+from senas.errors import DamagedImageError, DataError
 from senas.io import brief, os_reason
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ Box = tuple[float, float, float, float]
 _MIN_AREA, _LOG_RATIO, _DRAWS = 0.08, math.log(4 / 3), 10  # of a random crop
 _ORIENTATION = 0x0112  # tag of EXIF
 DRAFT = 2  # a JPEG is decoded at a reduced size of at least this many times the network's
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no PostScript, which would be run
 _PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -73,22 +74,24 @@ def _opened(path: Path) -> "Iterator[PILImage]":
             raise DataError(f"{name}: found no regular file, expected an image")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, on large images and odd EXIF data
-            with Image.open(path) as image:
+            Image.init()  # otherwise only the commonest formats are known
+            with Image.open(path, formats=_FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
-                    raise DataError(
+                    raise DamagedImageError(
                         f"{name}: found {image.width} x {image.height} pixels, allowed: {MAX_PIXELS} in all"
                     )
                 yield image
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Image.DecompressionBombError:
-        raise DataError(f"{name}: found more pixels than allowed, {MAX_PIXELS} in all") from None
+        raise DamagedImageError(f"{name}: found more pixels than allowed, {MAX_PIXELS} in all") from None
     except OSError as error:
-        reason = os_reason(error) if error.errno is not None else str(error) or "not an image"
-        raise DataError(f"{name}: damaged image ({_one_line(reason, path)})") from None
+        if error.errno is not None:  # of the file system
+            raise DataError(f"{name}: {os_reason(error)}") from None
+        raise DamagedImageError(f"{name}: damaged image ({_one_line(str(error) or 'not an image', path)})") from None
     except Exception as error:  # Pillow's decoders raise SyntaxError, ValueError, struct.error and others
         reason = str(error) or type(error).__name__
-        raise DataError(f"{name}: damaged image ({_one_line(reason, path)})") from None
+        raise DamagedImageError(f"{name}: damaged image ({_one_line(reason, path)})") from None
 
 
 def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
@@ -129,7 +132,7 @@ def pixels_of(image: "PILImage", network_input: Input, name: str, box: Box | Non
     from PIL import Image, ImageOps
 
     size = (network_input.size, network_input.size)
-    sixteen_bits = image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG")
+    sixteen_bits = image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format in ("PNG", "PPM"))
     upright = image if image.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)  # a copy
     plain, mode = _eight_bits(upright, name, sixteen_bits=sixteen_bits), "L" if network_input.channels == 1 else "RGB"
     plain = plain if plain.mode == mode else plain.convert(mode)
@@ -151,9 +154,10 @@ def _eight_bits(image: "PILImage", name: str, *, sixteen_bits: bool) -> "PILImag
     from PIL import Image
 
     if sixteen_bits:
-        return Image.fromarray(np.round(np.asarray(image, dtype=np.float64) / 257).clip(0, 255).astype(np.uint8))
+        levels = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((levels + 128) // 257).clip(0, 255).astype(np.uint8))  # rounded
     if image.mode not in (*_PLAIN, *_WITH_ALPHA):
-        raise DataError(f"{name}: found mode {image.mode}, allowed: integers of 8 or 16 bits per channel")
+        raise DamagedImageError(f"{name}: found mode {image.mode}, allowed: integers of 8 or 16 bits per channel")
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         solid = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", solid.size, "white"), solid)

@@ -1,5 +1,6 @@
 """Description of a data set by its name; of a folder, only a sample of the images is decoded."""
 
+import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from senas.architecture import Input
 from senas.errors import DataError
 from senas.io import brief
-from senas.training.data.description import DataDescription, duplicates, imbalance, key_of
+from senas.training.data.description import DataDescription, duplicates, imbalance
 from senas.training.data.folders import ImageFolder, list_image_folder
 from senas.training.data.images import decode_image, size_of
 from senas.training.data.loading import FOLDER_SOURCE
@@ -76,6 +77,12 @@ def _describe_folder(folder: ImageFolder, name: str) -> DataDescription:
     )
 
 
+def _file_key(path: Path) -> bytes:
+    """Return a key that files of equal content alone share."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
 def _try(read: Callable[[Path], T], path: Path, damaged: dict[Path, str]) -> T | None:
     """Return what a function reads of a file; `None` if it is damaged, with the reason kept."""
     try:
@@ -102,6 +109,6 @@ def _duplicate_files(files: Mapping[str, Sequence[Path]]) -> Iterable[str]:
     keys, places = {}, {}
     for split, paths in files.items():
         chosen = [path for path, size in zip(paths, sizes[split], strict=True) if len(seen[size]) > 1]
-        keys[split] = [key_of(path.read_bytes()) for path in chosen]
+        keys[split] = [_file_key(path) for path in chosen]
         places[split] = [brief(str(path)) for path in chosen]
     return duplicates(keys, places)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from senas.architecture import Input
 from senas.errors import DataError
-from senas.io import available_memory, brief
-from senas.training.data.file_list import Progress
+from senas.io import archive_digest, available_memory, brief, flaw
+from senas.training.data.file_list import FileList, Progress
 from senas.training.data.folders import list_image_folder
 from senas.training.data.mapped import free_bytes
 
-FOLDER_SOURCE = "imagefolder"
+NPZ_SOURCE, FOLDER_SOURCE = "npz", "imagefolder"
 MEMORY_SHARE = 0.5  # of the memory that is available, up to which images are decoded into it
 
 
@@ -23,10 +23,13 @@ class Loading:
             take more than `MEMORY_SHARE` of the memory that is available. They are then cropped at random as they are
             read, at any scale, and not shifted by some pixels.
         skip: Damaged files of a folder that are left out, as paths below it.
+        content: Digest of the names and sizes of a folder's files, or of the checksums in a NumPy file, by which a run
+            that is resumed finds that its data has changed; empty if it is not known.
     """
 
     streamed: bool | None = None
     skip: tuple[str, ...] = ()
+    content: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,8 @@ def plan_loading(
         if streamed or skip_damaged:
             asked = "to be streamed" if streamed else f"{skip_damaged} damaged images to skip"
             raise DataError(f"data set {data}: found {asked}, allowed for imagefolder:DIR alone")
-        return LoadingPlan(loading=Loading(streamed=False), lines=())
+        content = archive_digest(Path(argument)) if source == NPZ_SOURCE and argument else ""
+        return LoadingPlan(loading=Loading(streamed=False, content=content), lines=())
     path = Path(argument)
     folder = list_image_folder(path).without(skip)
     lines = [f"skipped, as before: {brief(name)}" for name in skip]
@@ -77,6 +81,8 @@ def plan_loading(
         from senas.training.data.streaming import find_damaged  # here, since it imports torch
 
         damaged = find_damaged(folder.splits.values(), network_input, skip_damaged, progress)
+        for problem in filter(None, map(flaw, damaged)):
+            raise DataError(f"{brief(argument)}: name of a damaged image: found {problem}; rename or remove it")
         skip = (*skip, *damaged)
         folder = folder.without(skip)
         lines += [f"skipped: {message}" for message in damaged.values()]
@@ -90,7 +96,8 @@ def plan_loading(
     what = "read from their files while networks train" if chosen else "decoded once into memory that workers share"
     why = room if streamed is None else "as asked for"
     lines.append(f"{FOLDER_SOURCE}:{brief(argument)}: {arithmetic}, {what} ({why})")
-    return LoadingPlan(loading=Loading(streamed=chosen, skip=skip), lines=tuple(lines))
+    content = FileList.join(list(folder.splits.values())).digest(times=False)
+    return LoadingPlan(loading=Loading(streamed=chosen, skip=skip, content=content), lines=tuple(lines))
 
 
 def show_bytes(count: int) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from senas.errors import DataError
 from senas.io import digest_of, os_reason
+from senas.version import __version__
 
 _SUFFIX = ".pixels"
 _FREE_SHARE = 0.02  # of the file system's free space that is left free
@@ -39,7 +40,7 @@ def map_pixels(
     """
     count = int(np.prod(shape))
     folder = _own_folder()
-    path = folder / f"{digest_of([identity, list(shape)])}{_SUFFIX}"
+    path = folder / f"{digest_of([identity, list(shape), __version__, _boot()])}{_SUFFIX}"
     try:
         _remove_unused(folder, path)
         file = _open_filled(path, count, lambda flat: fill(flat.reshape(shape)))
@@ -48,6 +49,13 @@ def map_pixels(
     mapped = mmap.mmap(file, count, prot=mmap.PROT_READ | mmap.PROT_WRITE, flags=mmap.MAP_PRIVATE)
     weakref.finalize(mapped, _release, file, path)  # also at the end of this process
     return np.frombuffer(mapped, np.uint8).reshape(shape)
+
+
+def _boot() -> str:
+    """Return what tells one start of this machine from the next: a power cut may leave a file without its content."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text()
+    return ""
 
 
 def free_bytes() -> int:

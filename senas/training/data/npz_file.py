@@ -25,6 +25,7 @@ _NAMES = (
 _MAX_BYTES = 2**44
 _SHARED_BYTES = 2**26  # more than this is mapped from a file that all processes share
 _BLOCK_BYTES = 2**24
+_MAX_CLASSES = 10**6
 
 
 def read_npz(path: Path) -> Dataset:
@@ -46,6 +47,8 @@ def read_npz(path: Path) -> Dataset:
         shown = {split: f"{path}: {image}, {label}" for split, (image, label) in names.items()}
         lengths = {split: arrays[image].shape[:1] for split, (image, _) in names.items()}
         plain, class_names, notes = _plain_labels(found, lengths, class_names, shown)
+        ignored = set(arrays) - {"flip", "class_names", *(each for pair in names.values() for each in pair)}
+        notes += [f"arrays that are not used: {', '.join(sorted(ignored))}"] if ignored else []
         shapes = {split: _shape_of(arrays[image], shown[split]) for split, (image, _) in names.items()}
         for split, shape in shapes.items():
             if shape != shapes["train"]:
@@ -135,11 +138,16 @@ def _plain_labels(
                 f"{shown[split]}: found labels {labels.shape} of {labels.dtype}, expected a whole number for each of "
                 f"at least one image, here {lengths[split][0] if lengths[split] else 0}; or one-hot rows, or names"
             )
+    for split, labels in found.items():
+        if int(labels.max()) >= _MAX_CLASSES:
+            raise DataError(f"{shown[split]}: found label {labels.max()}, allowed: below {_MAX_CLASSES}")
     train = found["train"]
     least, most = min(int(labels.min()) for labels in found.values()), int(train.max())
     if least == 1 and (len(np.unique(train)) == most if class_names is None else len(class_names) == most):
         notes.append(f"labels: 1 to {most}, so that class 1 is the first")
         found = {split: labels.astype(np.int64) - 1 for split, labels in found.items()}
+    elif least == 1 and class_names is not None and most < len(class_names):
+        notes.append(f"labels: 1 to {most} of {len(class_names)} class names, counted from 0")
     return {split: labels.astype(np.int64) for split, labels in found.items()}, class_names, notes
 
 

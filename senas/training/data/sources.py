@@ -16,7 +16,7 @@ from senas.errors import DataError, one_of
 from senas.training.data.dataset import Dataset, require_shape
 from senas.training.data.file_list import FileList, Progress
 from senas.training.data.folders import list_image_folder
-from senas.training.data.loading import FOLDER_SOURCE, Loading, plan_loading
+from senas.training.data.loading import FOLDER_SOURCE, NPZ_SOURCE, Loading, plan_loading
 from senas.training.data.mapped import map_pixels
 from senas.training.data.npz_file import read_npz
 from senas.training.data.split import Split, split_behind
@@ -116,7 +116,7 @@ def imagefolder(path: Path, network_input: Input, loading: Loading, progress: Pr
         images: StreamedImages | torch.Tensor = StreamedImages(files, network_input)
     else:
         shape = (len(files), network_input.channels, network_input.size, network_input.size)
-        identity = [str(path.resolve()), files.digest()]
+        identity = [str(path.resolve()), files.digest(times=True)]
         images = torch.from_numpy(
             map_pixels(identity, shape, lambda pixels: decode_all(files, network_input, pixels, progress))
         )
@@ -132,7 +132,10 @@ def imagefolder(path: Path, network_input: Input, loading: Loading, progress: Pr
 
 
 SOURCES: dict[str, DataFunction] = {"digits": digits, "cifar10": cifar10, "cifar100": cifar100}
-FILE_SOURCES: dict[str, Callable[[Path, Input, Loading, Progress], Dataset]] = {"npz": npz, FOLDER_SOURCE: imagefolder}
+FILE_SOURCES: dict[str, Callable[[Path, Input, Loading, Progress], Dataset]] = {
+    NPZ_SOURCE: npz,
+    FOLDER_SOURCE: imagefolder,
+}
 
 
 def _hub(name: str, image: str, label: str, classes: int) -> Dataset:

@@ -93,10 +93,9 @@ class Split:
             for each in positions:
                 yield self._source[self._places(each)], self.labels[each]
             return
-        places, pinned = [self._places(each.cpu()) for each in positions], self.device.type == "cuda"
-        decoded = self._source.batches(places, crop_seed=crop_seed, pinned=pinned)
+        decoded = self._source.batches([self._places(each.cpu()) for each in positions], crop_seed=crop_seed)
         for each, images in zip(positions, decoded, strict=True):
-            yield images.to(self.device, non_blocking=True), self.labels[each]
+            yield images.to(self.device), self.labels[each]
 
     def blocks(self, step: int = 1) -> "Iterator[tuple[Tensor, Tensor]]":
         """Yield every `step`-th image and its label in order, some megabytes at a time, see `batches`."""

@@ -1,5 +1,6 @@
 """Images that are decoded from their files batch by batch, in worker processes, while the network trains."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from senas.architecture import Input
-from senas.errors import DataError
+from senas.errors import DamagedImageError, DataError, DecodingFailedError
 from senas.io import brief
 from senas.training.data.file_list import FileList, Progress
 from senas.training.data.images import decode_image
@@ -33,13 +34,12 @@ class StreamedImages:
     def __len__(self) -> int:
         return len(self.files)
 
-    def batches(self, places: Sequence[Tensor], *, crop_seed: int | None, pinned: bool = False) -> Iterator[Tensor]:
+    def batches(self, places: Sequence[Tensor], *, crop_seed: int | None) -> Iterator[Tensor]:
         """Yield batches of images, (B, C, size, size) of uint8, decoded by as many processes as torch has threads.
 
         Args:
             places: Numbers of the files of each batch, (B,) of int64 each.
             crop_seed: Random seed of random crops, see `decode_image`; `None` takes the middle.
-            pinned: Whether batches are in pinned memory, which is copied to CUDA while the host goes on.
 
         Raises:
             DataError: A file that cannot be decoded.
@@ -47,16 +47,16 @@ class StreamedImages:
         if not places:
             return
         decoder = _Decoder(self.files, self._input, crop_seed)
-        for batch in _in_processes(decoder, [each.tolist() for each in places], pinned=pinned):
+        for batch in _in_processes(decoder, [each.tolist() for each in places]):
             if isinstance(batch, str):
                 raise DataError(f"{batch}; --skip-damaged N leaves such images out")
-            yield batch
+            yield torch.from_numpy(batch)
 
     def parts(self, index: Tensor | None) -> Iterator[bytes]:
         """Yield name and size of the files at some positions, by default of all, for a digest."""
         for place in range(len(self)) if index is None else index.tolist():
-            path = self.files[place]
-            yield f"{path.relative_to(self.files.folder)}\0{path.stat().st_size}\0".encode(errors="surrogateescape")
+            name = str(self.files[place].relative_to(self.files.folder))
+            yield f"{name}\0{self.files.status(place).st_size}\0".encode(errors="surrogateescape")
 
 
 class _Decoder(Dataset):
@@ -68,8 +68,11 @@ class _Decoder(Dataset):
     def __len__(self) -> int:
         return len(self._files)
 
-    def __getitems__(self, places: list[int]) -> Tensor | str:
-        """Return the images of files, (B, C, size, size), or the message of an error, which would get a traceback."""
+    def __getitems__(self, places: list[int]) -> NDArray[np.uint8] | str:
+        """Return the images of files, (B, C, size, size), or the message of an error, which would get a traceback.
+
+        An array goes through a pipe; a tensor would go through shared memory, of which containers have little.
+        """
         pixels = np.empty((len(places), self._input.channels, self._input.size, self._input.size), np.uint8)
         try:
             for number, place in enumerate(places):
@@ -78,7 +81,7 @@ class _Decoder(Dataset):
                 pixels[number] = decode_image(self._files[place], self._input, crop=crop)
         except DataError as error:
             return str(error)
-        return torch.from_numpy(pixels)
+        return pixels
 
 
 class _Checker(Dataset):
@@ -96,7 +99,7 @@ class _Checker(Dataset):
         for place in places:
             try:
                 decode_image(self._files[place], self._input)
-            except DataError as error:
+            except DamagedImageError as error:
                 found.append((place, str(error)))
         return found
 
@@ -129,15 +132,33 @@ def find_damaged(splits: Iterable[FileList], network_input: Input, most: int, pr
     return found
 
 
-def _in_processes(decoder: Dataset, blocks: list[list[int]], *, pinned: bool = False) -> Iterator[Any]:
-    """Yield what a decoder makes of each block of files, in order, by as many processes as torch has threads."""
-    yield from DataLoader(
+def _in_processes(decoder: Dataset, blocks: list[list[int]]) -> Iterator[Any]:
+    """Yield what a decoder makes of each block of files, in order, by as many processes as torch has threads.
+
+    Raises:
+        DecodingFailedError: A process was killed, as it is if there is too little memory.
+    """
+    loader = DataLoader(
         decoder,
         batch_sampler=blocks,  # type: ignore[arg-type]  # any iterable of lists will do
-        num_workers=min(torch.get_num_threads(), len(blocks) - 1),  # a single block is decoded in this process
+        num_workers=min(torch.get_num_threads(), _cpus(), len(blocks) - 1),  # a single block is decoded in this process
         collate_fn=_unchanged,
-        pin_memory=pinned,
     )
+    made = iter(loader)
+    while True:
+        try:
+            block = next(made)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise DecodingFailedError(f"a process that decodes images ended ({reason}); is memory short?") from None
+        yield block
+
+
+def _cpus() -> int:
+    """Return how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _unchanged(made: Any) -> Any:
