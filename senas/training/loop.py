@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from senas.architecture import Architecture
 from senas.errors import TrainingDivergedError
 from senas.nn import Network, build_network, compiled, tf32_products
-from senas.training.data import Dataset, Split, augment
+from senas.training.data import Dataset, Split, augment, naming_lost_processes
 from senas.training.recipe import Precision, Recipe
 
 
@@ -107,6 +107,7 @@ def train_epochs(
         with (
             torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
             computing_in(recipe.precision, device),
+            naming_lost_processes(),
         ):
             for step, (images, labels) in enumerate(train.batches(batches[done:], crop_seed=crop_seed), start=done):
                 step_seed = _step_seed(seed, epoch, step + 1)
@@ -182,7 +183,7 @@ def top1_accuracy(
     device = split.device
     network.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    with computing_in(precision, device):
+    with computing_in(precision, device), naming_lost_processes():
         for images, labels in split.batches(torch.arange(len(split), device=device).split(batch)):
             correct += (network((images.float() - mean) / deviation).argmax(1) == labels).sum()
     return int(correct) / len(split)

@@ -21,5 +21,6 @@ if TYPE_CHECKING:
     from senas.training.data.sources import located as located
     from senas.training.data.split import Split as Split
     from senas.training.data.statistics import pixel_statistics as pixel_statistics
+    from senas.training.data.streaming import naming_lost_processes as naming_lost_processes
 
 export_lazily(globals())

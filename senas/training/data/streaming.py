@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -144,16 +145,20 @@ def _in_processes(decoder: Dataset, blocks: list[list[int]]) -> Iterator[Any]:
         num_workers=min(torch.get_num_threads(), _cpus(), len(blocks) - 1),  # a single block is decoded in this process
         collate_fn=_unchanged,
     )
-    made = iter(loader)
-    while True:
-        try:
-            block = next(made)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise DecodingFailedError(f"a process that decodes images ended ({reason}); is memory short?") from None
-        yield block
+    with naming_lost_processes():
+        yield from loader
+
+
+@contextmanager
+def naming_lost_processes() -> Iterator[None]:
+    """Raise `DecodingFailedError` where torch raises that a decoding process was killed, which it does at any time."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        reason = str(error).splitlines()[0].rstrip(". ")
+        raise DecodingFailedError(f"images: a process that decodes them ended; is memory short? ({reason})") from None
 
 
 def _cpus() -> int:
