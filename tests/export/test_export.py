@@ -218,10 +218,10 @@ def test_a_reference_is_exported(tmp_path, network, name):
 
 @pytest.mark.slow  # exports larger networks
 def test_references_and_random_architectures_are_exported(monkeypatch, capsys):
-    options = ("--reference", "vgg16", "mobilenet_v3_large", "--random", "4")
+    options = ("--reference", "mobilenet_v3_large", "--random", "1")
     monkeypatch.setattr("sys.argv", ["check_export.py", *options])
     with pytest.raises(SystemExit) as ended:
         check_export()
     lines = capsys.readouterr().out.splitlines()
     assert ended.value.code == 0, lines
-    assert len(lines) == 2 + 4 + 1 and lines[-1].endswith("; 0 failed")
+    assert len(lines) == 1 + 1 + 1 and lines[-1].endswith("; 0 failed")

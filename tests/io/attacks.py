@@ -243,7 +243,7 @@ ATTACKS = {
     "terminal": Attack("data", _members(class_names=npy_bytes("<U1", (1,), b"\x1b\0\0\0")), "with a control character"),
     "endless_text": Attack("data", _members(class_names=npy_bytes("<U1", (10**6,), bytes(4 * 10**6))), "bytes of text"),
     "infinite_label": Attack(
-        "data", _members(y_train=npy_bytes("<u8", (6,), b"\xff" * 48)), "training labels: found -1"
+        "data", _members(y_train=npy_bytes("<u8", (6,), b"\xff" * 48)), "found label 18446744073709551615"
     ),
     "outside": Attack("data", _zip(("../../x_train.npy", _LABELS)), "members: found '../../x_train.npy'"),
     "absolute": Attack("data", _zip(("/tmp/x_train.npy", _LABELS)), "members: found '/tmp/x_train.npy'"),
