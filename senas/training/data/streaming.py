@@ -1,8 +1,11 @@
 """Images that are decoded from their files batch by batch, in worker processes, while the network trains."""
 
+import math
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from senas.io import brief
 from senas.training.data.file_list import FileList, Progress
 from senas.training.data.images import decode_image
 
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # only its free space is looked at
+_SHARED_MARGIN = 4  # times what one training needs, since others run beside it
 _BLOCK = 64  # images that a process decodes at a time where nothing asks for another number
 
 
@@ -47,11 +52,12 @@ class StreamedImages:
         """
         if not places:
             return
-        decoder = _Decoder(self.files, self._input, crop_seed)
+        waiting = 2 * torch.get_num_threads() * math.prod(self.shape[1:]) * max(map(len, places))  # bytes, at most
+        decoder = _Decoder(self.files, self._input, crop_seed, shared=_SHARED_MARGIN * waiting < _free_shared_memory())
         for batch in _in_processes(decoder, [each.tolist() for each in places]):
             if isinstance(batch, str):
                 raise DataError(f"{batch}; --skip-damaged N leaves such images out")
-            yield torch.from_numpy(batch)
+            yield torch.as_tensor(batch)
 
     def parts(self, index: Tensor | None) -> Iterator[bytes]:
         """Yield name and size of the files at some positions, by default of all, for a digest."""
@@ -61,19 +67,23 @@ class StreamedImages:
 
 
 class _Decoder(Dataset):
-    """Decoder of one batch at a time, in a worker process."""
+    """Decoder of one batch at a time, in a worker process.
 
-    def __init__(self, files: FileList, network_input: Input, crop_seed: int | None):
-        self._files, self._input, self._crop_seed = files, network_input, crop_seed
+    Args:
+        files: Image files.
+        network_input: Input of the network.
+        crop_seed: Random seed of random crops; `None` takes the middle.
+        shared: Whether batches are returned in shared memory, which is faster than a pipe; containers have little.
+    """
+
+    def __init__(self, files: FileList, network_input: Input, crop_seed: int | None, *, shared: bool):
+        self._files, self._input, self._crop_seed, self._shared = files, network_input, crop_seed, shared
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def __getitems__(self, places: list[int]) -> NDArray[np.uint8] | str:
-        """Return the images of files, (B, C, size, size), or the message of an error, which would get a traceback.
-
-        An array goes through a pipe; a tensor would go through shared memory, of which containers have little.
-        """
+    def __getitems__(self, places: list[int]) -> Tensor | NDArray[np.uint8] | str:
+        """Return the images of files, (B, C, size, size), or the message of an error, which would get a traceback."""
         pixels = np.empty((len(places), self._input.channels, self._input.size, self._input.size), np.uint8)
         try:
             for number, place in enumerate(places):
@@ -82,7 +92,7 @@ class _Decoder(Dataset):
                 pixels[number] = decode_image(self._files[place], self._input, crop=crop)
         except DataError as error:
             return str(error)
-        return pixels
+        return torch.from_numpy(pixels) if self._shared else pixels
 
 
 class _Checker(Dataset):
@@ -159,6 +169,14 @@ def naming_lost_processes() -> Iterator[None]:
             raise
         reason = str(error).splitlines()[0].rstrip(". ")
         raise DecodingFailedError(f"images: a process that decodes them ended; is memory short? ({reason})") from None
+
+
+def _free_shared_memory() -> int:
+    """Return how many bytes of shared memory are free, where it has a folder; torch puts tensors of workers there."""
+    if not _SHARED_MEMORY.exists():
+        return sys.maxsize
+    status = os.statvfs(_SHARED_MEMORY)
+    return status.f_bavail * status.f_frsize
 
 
 def _cpus() -> int:
