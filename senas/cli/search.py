@@ -229,6 +229,9 @@ def _open_profile(request: _Request, display: "Display") -> "LatencyProfile | No
             seed=request.options["seed"],
             address=request.address,
             progress=display.profiling,
+            on_estimate=lambda least, most: display.note(
+                f"measuring this device first takes about {least:.0f} to {most:.0f} s, longer if the machine is busy"
+            ),
             **request.mode,
         )
     for note in notes:

@@ -50,6 +50,7 @@ def profile_for_search(
     seed: int,
     address: str | None,
     progress: Callable[[float], None] = lambda _: None,
+    on_estimate: Callable[[float, float], None] | None = None,
 ) -> tuple[LatencyProfile, list[str]]:
     """Return the profile of a search: measured now, or with its anchors measured again.
 
@@ -65,6 +66,7 @@ def profile_for_search(
         seed: Random seed of the measurement.
         address: Address of a Ray cluster, or `None`.
         progress: Function that is called with the share done, in [0, 1].
+        on_estimate: Function that is told the least and the most seconds that measuring a profile here will take.
 
     Returns:
         The profile, and notes for the user.
@@ -75,7 +77,8 @@ def profile_for_search(
     cluster = address if device == "cuda" else None
     asked = _Asked(execution=execution, dtype=dtype, batch=batch)
     if source == "measure":
-        work = partial(_measured, space, device, asked, seed)
+        told = on_estimate if cluster is None else None  # it cannot be called from another machine
+        work = partial(_measured, space, device, asked, seed, on_estimate=told)
     else:
         profile = LatencyProfile.load(source)
         asked.require(profile, space, device, here=False)
@@ -105,6 +108,7 @@ def _measured(
     asked: _Asked,
     seed: int,
     progress: Callable[[float], None] = lambda _: None,
+    on_estimate: Callable[[float, float], None] | None = None,
 ) -> tuple[LatencyProfile, list[str]]:
     profile = profile_space(
         space,
@@ -115,6 +119,7 @@ def _measured(
         seconds=_PROFILE_SECONDS,
         seed=seed,
         progress=progress,
+        on_estimate=on_estimate,
     )
     return profile, []
 
