@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from senas.runs.config import RunRecord
 from senas.spaces.space import SearchSpace
 from senas.spaces.toml_file import load_space
 from senas.testing import SMALL_SPACE
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, here and in what tests start, if they run under nohup
 
 _LONGEST = ["test_docs.py", "test_ray.py", "test_scripts.py", "test_cli.py", "test_references.py", "test_costs.py"]
 
