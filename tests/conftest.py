@@ -25,7 +25,9 @@ from senas.spaces.space import SearchSpace
 from senas.spaces.toml_file import load_space
 from senas.testing import SMALL_SPACE
 
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, here and in what tests start, if they run under nohup
+# both are ignored, here and in what tests start, if the tests run under nohup or in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LONGEST = ["test_docs.py", "test_ray.py", "test_scripts.py", "test_cli.py", "test_references.py", "test_costs.py"]
 
