@@ -28,7 +28,7 @@ def load_and_tell(
     """
     from senas.training import load_data, plan_loading
 
-    with _counting("decoding", "images") as progress:
+    with _decoding_bar() as progress:
         plan = plan_loading(
             data,
             network_input,
@@ -46,8 +46,8 @@ def load_and_tell(
 
 
 @contextmanager
-def _counting(activity: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (done, total) that shows a progress bar on a terminal, from its first call on."""
+def _decoding_bar() -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (images done, images in all) that shows a bar on a terminal, from its first call on."""
     with ExitStack() as stack:
         bars: list[Callable[[int, int], None]] = []
 
@@ -60,7 +60,7 @@ def _counting(activity: str, unit: str) -> Iterator[Callable[[int, int], None]]:
                 bar = stack.enter_context(
                     Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
                 )
-                task = bar.add_task(f"{activity} {unit}")
+                task = bar.add_task("decoding images")
                 bars.append(lambda done, total: bar.update(task, completed=done, total=total))
             bars[0](done, total)
 

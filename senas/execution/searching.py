@@ -84,7 +84,7 @@ def search(
         **{**options, "strategy": name},
     )
     check_address(address)
-    if isinstance(evaluate, TrainingEvaluator):
+    if isinstance(evaluate, TrainingEvaluator) and not evaluate.loading.is_decided:
         evaluate = evaluate.with_decided_loading(space.input)
     space.check_layers()
     _check(space, asked, profile, address)

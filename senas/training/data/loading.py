@@ -31,6 +31,11 @@ class Loading:
     skip: tuple[str, ...] = ()
     content: str = ""
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether nothing is left open, as in a plan for files; finding that out again would list them again."""
+        return self.streamed is not None and bool(self.content)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadingPlan:

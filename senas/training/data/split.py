@@ -1,5 +1,6 @@
 """Labelled images of one split, in memory or read from their files, behind one interface."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ class Split:
         """Yield every `step`-th image and its label in order, some megabytes at a time, see `batches`."""
         import torch
 
-        size = max(1, _BLOCK_BYTES // max(1, self.shape[0] * self.shape[1] * self.shape[2]))
+        size = max(1, _BLOCK_BYTES // max(1, math.prod(self.shape)))
         return self.batches(torch.arange(0, len(self), step, device=self.device).split(size))
 
     def to(self, device: "torch.device | str") -> "Split":

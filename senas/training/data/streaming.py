@@ -134,7 +134,7 @@ def find_damaged(splits: Iterable[FileList], network_input: Input, most: int, pr
         DataError: More than `most` of them are damaged.
     """
     files, found = FileList.join(list(splits)), {}
-    blocks = [list(range(first, min(first + _BLOCK, len(files)))) for first in range(0, len(files), _BLOCK)]
+    blocks = [block.tolist() for block in torch.arange(len(files)).split(_BLOCK)]
     for block, damaged in zip(blocks, _in_processes(_Checker(files, network_input), blocks), strict=True):
         found |= {str(files[place].relative_to(files.folder)): message for place, message in damaged}
         if len(found) > most:
